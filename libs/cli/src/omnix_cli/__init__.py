@@ -1,0 +1,1 @@
+"""The omnix command: runs the suite on one machine and talks to its API."""

@@ -1,0 +1,1 @@
+"""`python -m omnix_cli` is the `omnix` command."""

@@ -1,0 +1,1 @@
+"""What every OmniX process needs: settings, runtime, rpc, messaging, telemetry, errors."""

@@ -1,0 +1,1 @@
+"""What every provider adapter shares: types, servicer, chunk publisher, usage spool, errors."""

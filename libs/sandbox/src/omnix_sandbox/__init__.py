@@ -1,0 +1,1 @@
+"""The vendors' wire formats, spoken locally and, when asked, badly."""

@@ -1,0 +1,1 @@
+"""Document collections in SQLite (embedded) or MongoDB, behind one port."""

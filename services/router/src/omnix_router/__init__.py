@@ -1,0 +1,1 @@
+"""Chooses the target of each completion, retries and fails over."""

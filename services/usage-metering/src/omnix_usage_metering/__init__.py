@@ -1,0 +1,1 @@
+"""The ledger: one entry for every attempt that reached a vendor."""
