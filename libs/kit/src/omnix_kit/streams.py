@@ -1,0 +1,89 @@
+"""The JetStream streams.
+
+Whoever publishes to or reads from one makes sure that it exists, at every connection: a stream in memory is gone after
+its server was restarted.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from omnix_kit import subjects
+
+_MIB = 1024 * 1024
+
+CHUNKS = StreamConfig(
+    name="OMNIX_CHUNKS",
+    description="Chunks of streamed completions, for replay.",
+    subjects=[subjects.CHUNKS_OF_ALL],
+    storage=StorageType.MEMORY,
+    retention=RetentionPolicy.LIMITS,
+    discard=DiscardPolicy.OLD,
+    max_age=timedelta(minutes=10).total_seconds(),
+    max_bytes=512 * _MIB,
+    max_msg_size=4 * _MIB,
+    allow_direct=True,
+)
+"""Bounded by age and by size: under pressure the oldest chunks leave first, and their streams cannot be resumed."""
+
+USAGE = StreamConfig(
+    name="OMNIX_USAGE",
+    description="One event for each attempt, kept until every durable has it.",
+    subjects=[subjects.USAGE_RECORDED],
+    storage=StorageType.FILE,
+    retention=RetentionPolicy.INTEREST,
+    discard=DiscardPolicy.NEW,
+    max_bytes=1024 * _MIB,
+    max_msg_size=_MIB,
+    duplicate_window=timedelta(minutes=2).total_seconds(),
+)
+
+USAGE_METERING = ConsumerConfig(
+    durable_name="usage-metering",
+    description="Writes the ledger.",
+    ack_policy=AckPolicy.EXPLICIT,
+    ack_wait=timedelta(seconds=30).total_seconds(),
+    max_deliver=-1,
+    max_ack_pending=1000,
+)
+"""``max_deliver`` is unlimited: failures of infrastructure never count as tries, poison is found in the application."""
+
+DURABLES: Mapping[str, tuple[ConsumerConfig, ...]] = MappingProxyType({"OMNIX_USAGE": (USAGE_METERING,)})
+"""A stream kept by interest forgets what no durable waits for, so its durables are made with it."""
+
+DEAD = StreamConfig(
+    name="OMNIX_DEAD",
+    description="Messages that could not be processed, with their reason.",
+    subjects=[subjects.DEAD],
+    storage=StorageType.FILE,
+    retention=RetentionPolicy.LIMITS,
+    discard=DiscardPolicy.NEW,
+    max_bytes=256 * _MIB,
+    duplicate_window=timedelta(minutes=2).total_seconds(),
+)
+
+
+async def ensure(jetstream: JetStreamContext, stream: StreamConfig) -> None:
+    """Make the stream and its durables, or bring existing ones to this configuration."""
+    name = _required(stream.name)
+    try:
+        await jetstream.stream_info(name)
+        await jetstream.update_stream(stream)
+    except NotFoundError:
+        try:
+            await jetstream.add_stream(stream)
+        except BadRequestError:  # another process made it meanwhile
+            await jetstream.update_stream(stream)
+    for durable in DURABLES.get(name, ()):
+        # Creating a consumer with the configuration that it has changes nothing.
+        await jetstream.add_consumer(name, durable)
+
+
+def _required(name: str | None) -> str:
+    if name is None:
+        raise ValueError("a stream has a name")
+    return name

@@ -1,0 +1,44 @@
+"""Every NATS subject, in one place: ``omnix.v1.<thing>.<event>.<id…>``.
+
+A model's name never stands in a subject: ``gpt-4.1`` has a dot.
+"""
+
+CHUNKS_OF_ALL = "omnix.v1.completion.chunk.>"
+USAGE_RECORDED = "omnix.v1.usage.recorded.*"
+ACCOUNT_CHANGED = "omnix.v1.account.changed.*"
+CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
+SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
+DEAD = "omnix.v1.dead.*"
+
+
+def chunks(gateway_id: str, completion_id: str) -> str:
+    return f"omnix.v1.completion.chunk.{gateway_id}.{completion_id}"
+
+
+def chunks_of_gateway(gateway_id: str) -> str:
+    return f"omnix.v1.completion.chunk.{gateway_id}.*"
+
+
+def chunks_of_completion(completion_id: str) -> str:
+    """Whichever gateway began it: for replays."""
+    return f"omnix.v1.completion.chunk.*.{completion_id}"
+
+
+def cancel(completion_id: str) -> str:
+    return f"omnix.v1.completion.cancel.{completion_id}"
+
+
+def usage_recorded(tenant_id: str) -> str:
+    return f"omnix.v1.usage.recorded.{tenant_id}"
+
+
+def account_changed(tenant_id: str) -> str:
+    return f"omnix.v1.account.changed.{tenant_id}"
+
+
+def sender_heartbeat(sender_id: str) -> str:
+    return f"omnix.v1.provider.heartbeat.{sender_id}"
+
+
+def dead(service: str) -> str:
+    return f"omnix.v1.dead.{service}"

@@ -1,0 +1,93 @@
+"""The connection's promises, against a real server that is killed and started again."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from nats.aio.msg import Msg
+from omnix_kit import streams, subjects
+from omnix_kit.errors import PlatformError
+from omnix_kit.health import Readiness
+from omnix_kit.messaging import nats_connection
+from omnix_kit.settings import ServiceSettings
+from omnix_kit.testing import NatsServer, connected, eventually
+
+pytestmark = pytest.mark.connected
+
+
+async def test_entering_does_not_wait_for_the_server_and_readiness_tells(tmp_path: Path) -> None:
+    server = NatsServer(tmp_path / "nats")
+    readiness = Readiness()
+    async with nats_connection(ServiceSettings(nats_url=server.url), readiness, "test") as messaging:
+        assert "is away" in readiness.lacking()["nats"]
+        with pytest.raises(PlatformError):
+            await messaging.publish("a.subject", b"x")
+        server.start()
+        try:
+            await eventually(lambda: readiness.lacking() == {})
+        finally:
+            server.kill()
+
+
+async def test_subscription_goes_on_after_the_server_was_killed(nats: NatsServer) -> None:
+    got: list[bytes] = []
+
+    async def keep(message: Msg) -> None:
+        got.append(message.data)
+
+    async with connected(nats) as messaging:
+        await messaging.subscribe("a.*", keep)
+        await messaging.publish("a.b", b"before")
+        await eventually(lambda: got == [b"before"])
+        nats.kill()
+        await eventually(lambda: messaging.lacking() is not None)
+        with pytest.raises(PlatformError):
+            await messaging.publish_durable("a.b", b"during", "id-1")
+        nats.start()
+        await eventually(lambda: messaging.lacking() is None)
+        await messaging.publish("a.b", b"after")
+        await eventually(lambda: got == [b"before", b"after"])
+
+
+async def test_hooks_run_at_every_connection_and_again_after_a_failure(nats: NatsServer) -> None:
+    runs: list[int] = []
+
+    async def hook() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise TimeoutError
+
+    settings = ServiceSettings(nats_url=nats.url)
+    async with nats_connection(settings, Readiness(), "test") as messaging:
+        messaging.at_connection(hook)
+        async with asyncio.timeout(10):
+            await messaging.ready()
+        assert len(runs) == 2
+        nats.kill()
+        nats.start()
+        await eventually(lambda: len(runs) == 3)
+
+
+async def test_usage_is_kept_although_its_consumer_was_never_there(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        for _ in range(2):
+            await streams.ensure(messaging.jetstream, streams.USAGE)
+        await messaging.publish_durable(subjects.usage_recorded("t1"), b"event", "id-1")
+        await messaging.publish_durable(subjects.usage_recorded("t1"), b"event", "id-1")
+        info = await messaging.jetstream.stream_info("OMNIX_USAGE")
+        assert info.state.messages == 1
+
+
+async def test_stream_in_memory_is_made_again_after_the_server_was_killed(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+
+        async def hook() -> None:
+            await streams.ensure(messaging.jetstream, streams.CHUNKS)
+
+        messaging.at_connection(hook)
+        await hook()
+        nats.kill()
+        await eventually(lambda: messaging.lacking() is not None)
+        nats.start()
+        await eventually(lambda: messaging.lacking() is None)
+        await messaging.publish_durable(subjects.chunks("gw", "c1"), b"chunk", "id-2")
