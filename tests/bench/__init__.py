@@ -1,0 +1,1 @@
+"""Measures OmniX against other gateways, side by side, over one upstream."""

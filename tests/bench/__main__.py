@@ -1,0 +1,110 @@
+"""`python -m bench`, from `tests/`: measure, print the table, write it to `.bench/results`."""
+
+import argparse
+import resource
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bench.paths import RESULTS
+from bench.processes import BenchError
+from bench.report import markdown
+from bench.scenarios import FULL, QUICK
+from bench.session import STEPS_A_ROUND, Report, run
+from bench.targets import TARGETS, Target
+
+
+def main() -> None:
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    _allow_many_sockets()
+    console = Console(stderr=True)
+    targets = [TARGETS[name] for name in arguments.only]
+    try:
+        report = _run(targets, arguments.rounds, quick=arguments.quick, console=console)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BenchError as exc:
+        raise SystemExit(f"bench: {exc}") from None
+    text = markdown(report)
+    for path in _write(report, text, arguments.json):
+        console.print(f"written: {path}")
+    if sys.stdout.isatty():
+        Console().print(Markdown(text))
+    else:
+        sys.stdout.write(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short loads: an impression, not a measurement")
+    parser.add_argument(
+        "--only",
+        type=_names,
+        default=list(TARGETS),
+        metavar="NAME,…",
+        help=f"which targets, in this order: {', '.join(TARGETS)}",
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="repeat all in turn and report medians")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON results here as well")
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in TARGETS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such target: {', '.join(unknown)}")
+    return names
+
+
+def _run(targets: list[Target], rounds: int, *, quick: bool, console: Console) -> Report:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=1) as bar:
+        task = bar.add_task("", total=len(targets) * (1 + rounds * STEPS_A_ROUND))
+
+        def progress(step: str) -> None:
+            bar.update(task, description=step)
+            bar.advance(task)
+
+        return run(targets, QUICK if quick else FULL, rounds=rounds, quick=quick, progress=progress)
+
+
+def _write(report: Report, text: str, copy: Path | None) -> list[Path]:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    stem = f"{report.started:%Y-%m-%dT%H%M%S}"
+    encoded = msgspec.json.format(msgspec.json.encode(report), indent=1)
+    written = [RESULTS / f"{stem}.md", RESULTS / f"{stem}.json"]
+    written[0].write_text(text)
+    written[1].write_bytes(encoded)
+    if copy is not None:
+        copy.write_bytes(encoded)
+        written.append(copy)
+    return written
+
+
+def _allow_many_sockets() -> None:
+    """A thousand streams are two thousand sockets in a gateway; the usual limit of a shell is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _leave(signum: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+if __name__ == "__main__":
+    main()

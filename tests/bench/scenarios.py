@@ -1,0 +1,197 @@
+"""The loads, their sizes, and the figures each gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from bench.messages import LoadSpec
+from bench.metrics import Metric
+from bench.observe import Idle, Observation
+from bench.targets import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is asked; counts and seconds bound each load together, whichever is reached first."""
+
+    one_requests: int = 500
+    one_seconds: float = 15
+    many_requests: int = 20_000
+    many_seconds: float = 10
+    unary_tokens: int = 64
+    burst_streams: int = 400
+    burst_tokens: int = 500
+    burst_seconds: float = 10
+    paced_streams: int = 40
+    """LiteLLM holds this many at 20 tokens/s on one core; beyond, its figure would be that of an overloaded server."""
+    paced_tokens: int = 240
+    held_streams: int = 1000
+    held_tokens: int = 300
+    held_ramp: float = 10
+    idle_seconds: float = 20
+
+
+FULL = Sizes()
+QUICK = replace(
+    FULL,
+    one_requests=150,
+    one_seconds=4,
+    many_seconds=3,
+    burst_streams=60,
+    burst_seconds=4,
+    paced_tokens=100,
+    held_tokens=120,
+    held_ramp=6,
+    idle_seconds=5,
+)
+
+Figures = Mapping[Metric, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One load and the figures read from it."""
+
+    name: str
+    spec: Callable[[Endpoint, Sizes], LoadSpec]
+    figures: Callable[[Observation], Figures]
+    watch_memory: bool = False
+
+
+def _spec(endpoint: Endpoint, **load: object) -> LoadSpec:
+    where = {"host": endpoint.host, "port": endpoint.port, "path": endpoint.path, "headers": dict(endpoint.headers)}
+    return msgspec.convert({**where, "model": endpoint.model, **load}, LoadSpec)
+
+
+def warm_up(endpoint: Endpoint) -> LoadSpec:
+    """Fills connection pools, caches and compiled code before anything is read."""
+    return _spec(endpoint, stream=True, tokens=50, concurrency=8, requests=48, seconds=10)
+
+
+def _one(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
+    return _spec(
+        endpoint,
+        stream=False,
+        tokens=sizes.unary_tokens,
+        concurrency=1,
+        requests=sizes.one_requests,
+        seconds=sizes.one_seconds,
+    )
+
+
+def _many(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
+    return _spec(
+        endpoint,
+        stream=False,
+        tokens=sizes.unary_tokens,
+        concurrency=32,
+        requests=sizes.many_requests,
+        seconds=sizes.many_seconds,
+    )
+
+
+def _burst(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
+    return _spec(
+        endpoint,
+        stream=True,
+        tokens=sizes.burst_tokens,
+        concurrency=4,
+        requests=sizes.burst_streams,
+        seconds=sizes.burst_seconds,
+    )
+
+
+def _paced(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
+    return _spec(
+        endpoint,
+        stream=True,
+        tokens=sizes.paced_tokens,
+        pace=20,
+        clock=True,
+        concurrency=sizes.paced_streams,
+        requests=sizes.paced_streams,
+        seconds=10,
+        ramp=2,
+        timeout=sizes.paced_tokens / 20 + 20,
+    )
+
+
+def _held(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
+    return _spec(
+        endpoint,
+        stream=True,
+        tokens=sizes.held_tokens,
+        pace=10,
+        clock=True,
+        concurrency=sizes.held_streams,
+        requests=sizes.held_streams,
+        seconds=sizes.held_ramp + 10,
+        ramp=sizes.held_ramp,
+        timeout=sizes.held_tokens / 10 + 20,
+    )
+
+
+def _per_request(seen: Observation) -> float:
+    return seen.gateway_cpu_seconds * 1e3 / max(1, seen.result.whole)
+
+
+def _per_chunk(seen: Observation) -> float:
+    return seen.gateway_cpu_seconds * 1e6 / max(1, seen.result.tokens)
+
+
+def _one_figures(seen: Observation) -> Figures:
+    latency = seen.result.latency
+    return {
+        Metric.CPU_UNARY_1: _per_request(seen),
+        Metric.LATENCY_P50: latency.p50,
+        Metric.LATENCY_P95: latency.p95,
+        Metric.LATENCY_P99: latency.p99,
+    }
+
+
+def _many_figures(seen: Observation) -> Figures:
+    return {
+        Metric.CPU_UNARY_32: _per_request(seen),
+        Metric.REQUESTS_32: seen.result.whole / seen.result.wall_seconds,
+    }
+
+
+def _burst_figures(seen: Observation) -> Figures:
+    return {Metric.CPU_BURST: _per_chunk(seen)}
+
+
+def _paced_figures(seen: Observation) -> Figures:
+    return {Metric.CPU_PACED: _per_chunk(seen), Metric.PACED_LATE_P99: seen.result.lateness.p99}
+
+
+def _held_figures(seen: Observation) -> Figures:
+    streams = seen.spec.concurrency
+    return {
+        Metric.HELD_WHOLE: 100 * seen.result.whole / streams,
+        Metric.HELD_FAILED: streams - seen.result.whole,
+        Metric.HELD_LATE_P50: seen.result.lateness.p50,
+        Metric.HELD_LATE_P99: seen.result.lateness.p99,
+        Metric.HELD_CPU: _per_chunk(seen),
+        Metric.HELD_CORES: seen.gateway_cpu_seconds / seen.seconds,
+        Metric.STREAM_MEMORY: (max(seen.pss_samples, default=0) - seen.pss_before) / streams / 1e3,
+    }
+
+
+def idle_figures(idle: Idle) -> Figures:
+    """What the suite costs while nobody asks."""
+    return {
+        Metric.IDLE_CPU: 100 * idle.gateway_cpu_seconds / idle.seconds,
+        Metric.IDLE_PSS: idle.pss / 1e6,
+        Metric.IDLE_RSS: idle.rss / 1e6,
+        Metric.PROCESSES: idle.processes,
+    }
+
+
+SCENARIOS = (
+    Scenario("unary, one at a time", _one, _one_figures),
+    Scenario("unary, 32 at a time", _many, _many_figures),
+    Scenario("bursts", _burst, _burst_figures),
+    Scenario("paced streams", _paced, _paced_figures),
+    Scenario("streams held", _held, _held_figures, watch_memory=True),
+)
