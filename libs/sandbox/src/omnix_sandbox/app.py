@@ -1,0 +1,45 @@
+"""Puts the vendors, the control address and the health checks on one server."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from omnix_sandbox.control import Control, respond
+from omnix_sandbox.openai.api import OpenAI
+from omnix_sandbox.recorder import Recorder
+from omnix_sandbox.rules import Rules
+from omnix_sandbox.settings import Settings
+from omnix_sandbox.transport import Request, Server
+
+
+class Vendor(Protocol):
+    """One vendor's API below its own first path segment."""
+
+    async def handle(self, request: Request) -> web.StreamResponse: ...
+
+
+def server(settings: Settings, recorder: Recorder) -> Server:
+    """Make the server; the caller listens with it and shuts it down."""
+    rules = Rules()
+    rooms: dict[str, Callable[[Request], Awaitable[web.StreamResponse]]] = {
+        "openai": OpenAI(settings, recorder, rules).handle,
+        "control": Control(recorder, rules).handle,
+    }
+
+    async def handle(request: Request) -> web.StreamResponse:
+        room = rooms.get(request.path.split("/", 2)[1])
+        if room is not None:
+            return await room(request)
+        match request.path:
+            case "/livez":
+                return respond(request, 200, {"status": "ok"})
+            case "/readyz":
+                ready = recorder.healthy
+                return respond(
+                    request, 200 if ready else 503, {"status": "ok" if ready else "record cannot be written"}
+                )
+            case _:
+                return respond(request, 404, {"error": f"there is nothing at {request.path}"})
+
+    return Server(handle, max_body_bytes=settings.max_body_bytes, max_connections=settings.max_connections)
