@@ -1,5 +1,6 @@
 """Brings what the harness compares with, each in an environment of its own under ``.bench``, once."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from bench.processes import BenchError
 
 LITELLM = "1.109.1"
 PORTKEY = "1.15.2"
+_PORTKEY_SERVER = "1.14.1"
+"""Later ones answer every stream of Portkey's with a 500: https://github.com/Portkey-AI/gateway/issues/1389"""
 PY_SPY = "0.4.3"
 _LITELLM_OVERRIDES = Path(__file__).parent / "litellm-overrides.txt"
 
@@ -33,12 +36,17 @@ def portkey() -> Path:
         npm = shutil.which("npm")
         if npm is None:
             raise BenchError("npm is not on the PATH")
-        package = f"@portkey-ai/gateway@{PORTKEY}"
-        _run("portkey", [npm, "install", "--prefix", str(directory), "--ignore-scripts", "--no-audit", package])
+        manifest = {
+            "private": True,
+            "dependencies": {"@portkey-ai/gateway": PORTKEY},
+            "overrides": {"@hono/node-server": _PORTKEY_SERVER},
+        }
+        (directory / "package.json").write_text(json.dumps(manifest))
+        _run("portkey", [npm, "install", "--prefix", str(directory), "--ignore-scripts", "--no-audit"])
 
     if shutil.which("node") is None:
         raise BenchError("Node is not on the PATH")
-    _once(directory, PORTKEY, install)
+    _once(directory, f"{PORTKEY} {_PORTKEY_SERVER}", install)
     return directory / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 
 

@@ -47,6 +47,8 @@ QUICK = replace(
 )
 
 Figures = Mapping[Metric, float]
+_Reading = Mapping[Metric, float | None]
+"""``None`` where the load gave nothing to read: no answer, no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,11 @@ class Scenario:
 
     name: str
     spec: Callable[[Endpoint, Sizes], LoadSpec]
-    figures: Callable[[Observation], Figures]
+    reading: Callable[[Observation], _Reading]
     watch_memory: bool = False
+
+    def figures(self, seen: Observation) -> Figures:
+        return {metric: value for metric, value in self.reading(seen).items() if value is not None}
 
 
 def _spec(endpoint: Endpoint, **load: object) -> LoadSpec:
@@ -64,9 +69,12 @@ def _spec(endpoint: Endpoint, **load: object) -> LoadSpec:
     return msgspec.convert({**where, "model": endpoint.model, **load}, LoadSpec)
 
 
-def warm_up(endpoint: Endpoint) -> LoadSpec:
+def warm_up(endpoint: Endpoint) -> tuple[LoadSpec, ...]:
     """Fills connection pools, caches and compiled code before anything is read."""
-    return _spec(endpoint, stream=True, tokens=50, concurrency=8, requests=48, seconds=10)
+    return (
+        _spec(endpoint, stream=False, tokens=50, concurrency=8, requests=1000, seconds=5),
+        _spec(endpoint, stream=True, tokens=50, concurrency=8, requests=100, seconds=5),
+    )
 
 
 def _one(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
@@ -132,46 +140,47 @@ def _held(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
     )
 
 
-def _per_request(seen: Observation) -> float:
-    return seen.gateway_cpu_seconds * 1e3 / max(1, seen.result.whole)
+def _per_request(seen: Observation) -> float | None:
+    return seen.gateway_cpu_seconds * 1e3 / seen.result.whole if seen.result.whole else None
 
 
-def _per_chunk(seen: Observation) -> float:
-    return seen.gateway_cpu_seconds * 1e6 / max(1, seen.result.tokens)
+def _per_chunk(seen: Observation) -> float | None:
+    return seen.gateway_cpu_seconds * 1e6 / seen.result.tokens if seen.result.tokens else None
 
 
-def _one_figures(seen: Observation) -> Figures:
+def _one_reading(seen: Observation) -> _Reading:
     latency = seen.result.latency
     return {
         Metric.CPU_UNARY_1: _per_request(seen),
-        Metric.LATENCY_P50: latency.p50,
-        Metric.LATENCY_P95: latency.p95,
-        Metric.LATENCY_P99: latency.p99,
+        Metric.LATENCY_P50: latency.p50 if latency.count else None,
+        Metric.LATENCY_P95: latency.p95 if latency.count else None,
+        Metric.LATENCY_P99: latency.p99 if latency.count else None,
     }
 
 
-def _many_figures(seen: Observation) -> Figures:
+def _many_reading(seen: Observation) -> _Reading:
     return {
         Metric.CPU_UNARY_32: _per_request(seen),
         Metric.REQUESTS_32: seen.result.whole / seen.result.wall_seconds,
     }
 
 
-def _burst_figures(seen: Observation) -> Figures:
+def _burst_reading(seen: Observation) -> _Reading:
     return {Metric.CPU_BURST: _per_chunk(seen)}
 
 
-def _paced_figures(seen: Observation) -> Figures:
-    return {Metric.CPU_PACED: _per_chunk(seen), Metric.PACED_LATE_P99: seen.result.lateness.p99}
+def _paced_reading(seen: Observation) -> _Reading:
+    late = seen.result.lateness
+    return {Metric.CPU_PACED: _per_chunk(seen), Metric.PACED_LATE_P99: late.p99 if late.count else None}
 
 
-def _held_figures(seen: Observation) -> Figures:
-    streams = seen.spec.concurrency
+def _held_reading(seen: Observation) -> _Reading:
+    streams, late = seen.spec.concurrency, seen.result.lateness
     return {
         Metric.HELD_WHOLE: 100 * seen.result.whole / streams,
         Metric.HELD_FAILED: streams - seen.result.whole,
-        Metric.HELD_LATE_P50: seen.result.lateness.p50,
-        Metric.HELD_LATE_P99: seen.result.lateness.p99,
+        Metric.HELD_LATE_P50: late.p50 if late.count else None,
+        Metric.HELD_LATE_P99: late.p99 if late.count else None,
         Metric.HELD_CPU: _per_chunk(seen),
         Metric.HELD_CORES: seen.gateway_cpu_seconds / seen.seconds,
         Metric.STREAM_MEMORY: (max(seen.pss_samples, default=0) - seen.pss_before) / streams / 1e3,
@@ -189,9 +198,9 @@ def idle_figures(idle: Idle) -> Figures:
 
 
 SCENARIOS = (
-    Scenario("unary, one at a time", _one, _one_figures),
-    Scenario("unary, 32 at a time", _many, _many_figures),
-    Scenario("bursts", _burst, _burst_figures),
-    Scenario("paced streams", _paced, _paced_figures),
-    Scenario("streams held", _held, _held_figures, watch_memory=True),
+    Scenario("unary, one at a time", _one, _one_reading),
+    Scenario("unary, 32 at a time", _many, _many_reading),
+    Scenario("bursts", _burst, _burst_reading),
+    Scenario("paced streams", _paced, _paced_reading),
+    Scenario("streams held", _held, _held_reading, watch_memory=True),
 )

@@ -128,7 +128,8 @@ def _round(target: Target, upstream: Upstream, directory: Path, sizes: Sizes, pr
     with target.running(upstream, directory) as running:
         if running.cold_start_seconds is not None:
             figures[Metric.COLD_START] = running.cold_start_seconds
-        observe(running, upstream, warm_up(running.endpoint))
+        for spec in warm_up(running.endpoint):
+            observe(running, upstream, spec)
         progress(f"{target.title}: idle")
         idle = observe_idle(running, upstream, sizes.idle_seconds)
         figures.update(idle_figures(idle))
