@@ -80,20 +80,24 @@ class Messaging:
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
-    async def publish_durable(self, subject: str, payload: bytes, message_id: str) -> None:
+    async def publish_durable(
+        self, subject: str, payload: bytes, message_id: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Publish to the subject's stream and wait until the server has stored the message.
+
+        A ``traceparent`` among the headers is kept; otherwise the current trace is told.
 
         :raises PlatformError: ``UNAVAILABLE`` when that is not certain; the message may have been stored all the same,
             so publish it again with the same id.
         """
         if not self.client.is_connected:
             raise _away()
-        headers = {"Nats-Msg-Id": message_id}
-        if trace := telemetry.current_trace():
-            headers["traceparent"] = trace.traceparent
+        told = {**(headers or {}), "Nats-Msg-Id": message_id}
+        if "traceparent" not in told and (trace := telemetry.current_trace()):
+            told["traceparent"] = trace.traceparent
         try:
             async with asyncio.timeout(_PUBLISH_WITHIN):
-                await self.jetstream.publish(subject, payload, timeout=_PUBLISH_WITHIN, headers=headers)
+                await self.jetstream.publish(subject, payload, timeout=_PUBLISH_WITHIN, headers=told)
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
