@@ -11,6 +11,7 @@ from omnix_sandbox.recorder import Recorder
 from omnix_sandbox.rules import Rules
 from omnix_sandbox.settings import Settings
 from omnix_sandbox.transport import Request, Server
+from omnix_sandbox.words import ring_tokens
 
 
 class Vendor(Protocol):
@@ -21,6 +22,7 @@ class Vendor(Protocol):
 
 def server(settings: Settings, recorder: Recorder) -> Server:
     """Make the server; the caller listens with it and shuts it down."""
+    ring_tokens()  # made once, and not in the first caller's time
     rules = Rules()
     rooms: dict[str, Callable[[Request], Awaitable[web.StreamResponse]]] = {
         "openai": OpenAI(settings, recorder, rules).handle,
