@@ -1,0 +1,1 @@
+"""The port over MongoDB and the servers compatible with it."""
