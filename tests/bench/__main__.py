@@ -1,11 +1,8 @@
 """`python -m bench`, from `tests/`: measure, print the table, write it to `.bench/results`."""
 
 import argparse
-import resource
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 from rich.console import Console
@@ -13,7 +10,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench.paths import RESULTS
-from bench.processes import BenchError
+from bench.processes import BenchError, allow_many_sockets, leave_on_signals
 from bench.report import markdown
 from bench.scenarios import FULL, QUICK
 from bench.session import STEPS_A_ROUND, Report, run
@@ -22,15 +19,12 @@ from bench.targets import TARGETS, Target
 
 def main() -> None:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
-    _allow_many_sockets()
+    leave_on_signals()
+    allow_many_sockets()
     console = Console(stderr=True)
     targets = [TARGETS[name] for name in arguments.only]
     try:
         report = _run(targets, arguments.rounds, quick=arguments.quick, console=console)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     except BenchError as exc:
         raise SystemExit(f"bench: {exc}") from None
     text = markdown(report)
@@ -94,16 +88,6 @@ def _write(report: Report, text: str, copy: Path | None) -> list[Path]:
         copy.write_bytes(encoded)
         written.append(copy)
     return written
-
-
-def _allow_many_sockets() -> None:
-    """A thousand streams are two thousand sockets in a gateway; the usual limit of a shell is 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _leave(signum: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ streamed token, where an HTTP client library costs 20 to 80.
 """
 
 import asyncio
+import re
 import time
 from array import array
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ class _Body(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_Body)
 
+STAMP = re.compile(r"(\d{13})\|")
+"""What the upstream puts before each delta when asked for its clock: milliseconds since the epoch."""
+
 
 @dataclass(slots=True)
 class TokenTimes:
@@ -45,11 +49,12 @@ class Answer:
     """One answer as it arrived; times are seconds since the epoch."""
 
     asked_at: float
+    text: list[str] = field(default_factory=list)
     status: int = 0
     first_at: float | None = None
     ended_at: float = 0.0
     tokens: int = 0
-    events: int = 0
+    """By their stamps if there are any, else one for each delta."""
     finish_reason: str | None = None
     end_marker: bool = False
     error: str | None = None
@@ -162,19 +167,17 @@ class Connection(asyncio.Protocol):
 
     def _content(self, content: str) -> None:
         answer = self._answer
-        answer.events += 1
+        answer.text.append(content)
         if answer.first_at is None:
             answer.first_at = self._now
-        words = content.split()
         if not self._clock:
-            answer.tokens += len(words)
+            answer.tokens += 1
             return
-        for word in words:
-            if word[:13].isdigit() and len(word) >= 13:
-                sent = float(word) / 1e3
-                self._times.sent.append(sent)
-                self._times.late.append(self._now - sent)
-                answer.tokens += 1
+        for stamp in STAMP.findall(content):
+            sent = int(stamp) / 1e3
+            self._times.sent.append(sent)
+            self._times.late.append(self._now - sent)
+            answer.tokens += 1
 
     def _end(self, error: str | None) -> None:
         if self._done is None or self._done.done():

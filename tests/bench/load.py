@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import msgspec
 import uvloop
+from omnix_sandbox import script
 
-from bench.connection import Answer, Connection, TokenTimes
+from bench.connection import STAMP, Answer, Connection, TokenTimes
 from bench.messages import LoadResult, LoadSpec
 from bench.spread import spread
 
@@ -25,19 +26,21 @@ _SYSTEM = (
 )
 
 
-def request_bytes(spec: LoadSpec) -> bytes:
-    """The whole HTTP request, the same for every call of a load."""
+def prompt(spec: LoadSpec) -> str:
+    """The user's message, with what it asks of the upstream."""
     directives = f"[[tokens={spec.tokens}]]"
     if spec.pace:
         directives += f" [[pace={spec.pace:g}/s]]"
     if spec.clock:
         directives += " [[clock]]"
+    return f"What does the handbook say about travel? {directives}"
+
+
+def request_bytes(spec: LoadSpec) -> bytes:
+    """The whole HTTP request, the same for every call of a load."""
     body: dict[str, object] = {
         "model": spec.model,
-        "messages": [
-            {"role": "system", "content": _SYSTEM},
-            {"role": "user", "content": f"What does the handbook say about travel? {directives}"},
-        ],
+        "messages": [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": prompt(spec)}],
         "temperature": 0.2,
     }
     if spec.stream:
@@ -55,12 +58,15 @@ def request_bytes(spec: LoadSpec) -> bytes:
     return head.encode() + b"\r\n" + content
 
 
-def failure(answer: Answer, spec: LoadSpec) -> str | None:
+def failure(answer: Answer, spec: LoadSpec, expected: str) -> str | None:
     """Why the answer is not whole; ``None`` if it is."""
     if answer.error is not None:
         return answer.error
-    if answer.tokens != spec.tokens:
-        return f"{'fewer' if answer.tokens < spec.tokens else 'more'} tokens than the upstream sent"
+    text = "".join(answer.text)
+    if spec.clock:
+        text = STAMP.sub("", text)
+    if text != expected:
+        return "cut text" if expected.startswith(text) else "wrong text"
     if answer.finish_reason != "stop":
         return f"finish reason {answer.finish_reason}"
     if spec.stream and not answer.end_marker:
@@ -112,7 +118,8 @@ class Load:
             return None
 
     def _result(self, wall: float, cpu: float) -> LoadResult:
-        reasons = [failure(answer, self._spec) for answer in self._answers]
+        expected = script.answer(script.user(prompt(self._spec), system=_SYSTEM)).text
+        reasons = [failure(answer, self._spec, expected) for answer in self._answers]
         whole = [answer for answer, reason in zip(self._answers, reasons, strict=True) if reason is None]
         begun, ended = self._all_streaming()
         late: Sequence[float] = self._times.late
@@ -124,8 +131,11 @@ class Load:
             asked=len(self._answers),
             whole=len(whole),
             failures=dict(Counter(reason for reason in reasons if reason is not None)),
-            tokens=sum(answer.tokens for answer in self._answers),
-            events=sum(answer.events for answer in self._answers),
+            tokens=sum(
+                self._spec.tokens if reason is None else answer.tokens
+                for answer, reason in zip(self._answers, reasons, strict=True)
+            ),
+            events=sum(len(answer.text) for answer in self._answers),
             wall_seconds=wall,
             cpu_seconds=cpu,
             latency=spread(answer.ended_at - answer.asked_at for answer in whole),

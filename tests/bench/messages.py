@@ -50,12 +50,14 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 
     asked: int
     whole: int
-    """Answers that came with every token, a finish reason and, if streamed, the end marker."""
+    """Answers whose text is what the upstream says, to the letter, with a finish reason and, if streamed, the end
+    marker."""
     failures: dict[str, int]
     """Why the others were not whole, and how many."""
     tokens: int
+    """Those the upstream sent, for a whole answer; those that arrived, for another."""
     events: int
-    """Server-sent events with content; fewer than tokens where a gateway joins them."""
+    """Pieces of text that arrived; fewer than tokens where a gateway joins them."""
     wall_seconds: float
     cpu_seconds: float
     """What the load process itself used."""

@@ -23,7 +23,7 @@ class Sizes:
     burst_streams: int = 400
     burst_tokens: int = 500
     burst_seconds: float = 10
-    paced_streams: int = 40
+    paced_streams: int = 30
     """LiteLLM holds this many at 20 tokens/s on one core; beyond, its figure would be that of an overloaded server."""
     paced_tokens: int = 240
     held_streams: int = 1000

@@ -1,6 +1,7 @@
 """One run: every target in turn over one upstream, as many rounds as asked, in the same hour on the same machine."""
 
 import datetime as dt
+import os
 import platform
 import statistics
 import sys
@@ -14,10 +15,10 @@ import psutil
 
 from bench.metrics import OF_PROCESSES, Metric
 from bench.observe import Idle, Observation, observe, observe_idle
-from bench.paths import LOGS, TESTS
+from bench.paths import LOGS
 from bench.processes import BenchError, free_port, spawned
 from bench.scenarios import SCENARIOS, Figures, Sizes, idle_figures, warm_up
-from bench.targets import Endpoint, Target, Upstream, first_answer
+from bench.targets import Bare, Target, Upstream, first_answer
 
 Progress = Callable[[str], None]
 """Told what is being done now, once a step."""
@@ -86,7 +87,7 @@ def run(targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, pr
             target.prepare()
         except BenchError as exc:
             trouble[target.name] = str(exc)
-    with _upstream(directory) as upstream:
+    with running_upstream(directory) as upstream:
         for number in range(1, rounds + 1):
             for target in targets:
                 if target.name in trouble:
@@ -111,13 +112,20 @@ def run(targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, pr
 
 
 @contextmanager
-def _upstream(directory: Path) -> Iterator[Upstream]:
+def running_upstream(directory: Path) -> Iterator[Upstream]:
+    """The sandbox as the vendor of all targets. Its record is not fsynced, so that the disk does not set the pace."""
     port = free_port()
-    argv = [sys.executable, "-m", "bench.upstream", "--port", str(port)]
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OMNIX_")},
+        "OMNIX_SANDBOX_PORT": str(port),
+        "OMNIX_SANDBOX_DATA_DIR": str(directory / "sandbox"),
+        "OMNIX_SANDBOX_FSYNC": "false",
+    }
     log = directory / "upstream.log"
-    with spawned(argv, log=log, cwd=TESTS) as process:
-        first_answer(Endpoint(port, "/openai/v1/chat/completions", {}), process, log)
-        yield Upstream(port, process.pid)
+    with spawned([sys.executable, "-m", "omnix_sandbox"], log=log, env=env, cwd=directory) as process:
+        upstream = Upstream(port, process.pid)
+        first_answer(Bare().endpoint(upstream), process, log)
+        yield upstream
 
 
 def _round(target: Target, upstream: Upstream, directory: Path, sizes: Sizes, progress: Progress) -> Iterator[Round]:

@@ -8,4 +8,4 @@ from bench.targets.portkey import Portkey
 
 TARGETS: dict[str, Target] = {target.name: target for target in (OmniX(), LiteLLM(), Portkey(), Bare())}
 
-__all__ = ["TARGETS", "Endpoint", "Running", "Target", "Upstream", "first_answer"]
+__all__ = ["TARGETS", "Bare", "Endpoint", "Running", "Target", "Upstream", "first_answer"]

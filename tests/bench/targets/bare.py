@@ -14,11 +14,10 @@ class Bare:
     def prepare(self) -> None:
         """Nothing is needed."""
 
+    def endpoint(self, upstream: Upstream) -> Endpoint:
+        headers = {"authorization": f"Bearer {upstream.api_key}"}
+        return Endpoint(upstream.port, "/openai/v1/chat/completions", headers)
+
     @contextmanager
     def running(self, upstream: Upstream, directory: Path) -> Iterator[Running]:
-        endpoint = Endpoint(
-            port=upstream.port,
-            path="/openai/v1/chat/completions",
-            headers={"authorization": f"Bearer {upstream.api_key}"},
-        )
-        yield Running(endpoint, pids=list)
+        yield Running(self.endpoint(upstream), pids=list)

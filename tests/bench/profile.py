@@ -1,0 +1,136 @@
+"""`python -m bench.profile gateway`, from `tests/`: load OmniX, say which process costs what, and sample one of them."""
+
+import argparse
+import dataclasses
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench import install
+from bench.folded import hotspots
+from bench.messages import LoadSpec
+from bench.observe import observe
+from bench.paths import BENCH, LOGS
+from bench.processes import BenchError, allow_many_sockets, cpu_seconds, leave_on_signals, spawned
+from bench.scenarios import FULL, SCENARIOS, Sizes, warm_up
+from bench.session import running_upstream
+from bench.targets import TARGETS, Endpoint, Running
+
+_LOADS = ("one", "many", "burst", "paced", "held")
+_SHOWN = 25
+
+
+def main() -> None:
+    arguments = _arguments()
+    leave_on_signals()
+    allow_many_sockets()
+    try:
+        _profile(arguments, Console())
+    except BenchError as exc:
+        raise SystemExit(f"bench: {exc}") from None
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("service", help="a part of the command line of the process to sample: gateway, router, …")
+    parser.add_argument("--load", choices=_LOADS, default="many", help="which of the benchmark's loads")
+    parser.add_argument("--seconds", type=int, default=15)
+    parser.add_argument("--target", choices=list(TARGETS), default="omnix")
+    parser.add_argument("--rate", type=int, default=200, help="samples a second")
+    parser.add_argument("--native", action="store_true", help="show C frames too; needs the libraries' symbols")
+    return parser.parse_args()
+
+
+def _profile(arguments: argparse.Namespace, console: Console) -> None:
+    py_spy = install.py_spy()
+    target = TARGETS[arguments.target]
+    target.prepare()
+    directory = LOGS / f"profile-{target.name}-{arguments.service}-{arguments.load}"
+    directory.mkdir(parents=True, exist_ok=True)
+    stacks = BENCH / "profiles" / f"{target.name}-{arguments.service}-{arguments.load}.folded"
+    stacks.parent.mkdir(parents=True, exist_ok=True)
+    with running_upstream(directory) as upstream, target.running(upstream, directory) as running:
+        for spec in warm_up(running.endpoint):
+            observe(running, upstream, spec)
+        sampled = _find(running.pids(), arguments.service)
+        before = _by_process(running)
+        sampler = [str(py_spy), "record", "--pid", str(sampled.pid), "--duration", str(arguments.seconds)]
+        sampler += ["--rate", str(arguments.rate), "--format", "raw", "--output", str(stacks), "--nonblocking"]
+        sampler += ["--native"] if arguments.native else []
+        with spawned(sampler, log=directory / "py-spy.log") as process:
+            load = _load(arguments.load, running.endpoint, arguments.seconds)
+            seen = observe(running, upstream, load)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                raise BenchError(f"py-spy did not end; see {directory / 'py-spy.log'}") from None
+            if process.returncode:
+                raise BenchError(f"py-spy failed; see {directory / 'py-spy.log'}")
+        used = {name: after - before.get(name, 0.0) for name, after in _by_process(running).items()}
+    units, unit = (seen.result.tokens, "chunk") if load.stream else (seen.result.whole, "request")
+    console.print(_costs(used, max(1, units), unit))
+    console.print(_hotspots(stacks))
+    console.print(f"{seen.result.whole} of {seen.result.asked} answers whole; stacks: {stacks}")
+
+
+def _find(pids: Sequence[int], part: str) -> psutil.Process:
+    processes = [psutil.Process(pid) for pid in pids]
+    found = [process for process in processes if part in _title(process)]
+    if not found:
+        titles = "\n  ".join(_title(process) for process in processes)
+        raise BenchError(f"no process has {part!r} in its command line; there are:\n  {titles}")
+    return found[-1]  # parents come first, and a supervisor names what it starts
+
+
+def _title(process: psutil.Process) -> str:
+    return " ".join(Path(word).name if word.startswith("/") else word for word in process.cmdline()[:6])
+
+
+def _by_process(running: Running) -> dict[str, float]:
+    return {f"{pid} {_title(psutil.Process(pid))}": cpu_seconds([pid]) for pid in running.pids()}
+
+
+def _load(name: str, endpoint: Endpoint, seconds: int) -> LoadSpec:
+    """The benchmark's load, drawn out to ``seconds``."""
+    sizes: Sizes = dataclasses.replace(
+        FULL,
+        one_requests=1_000_000,
+        one_seconds=seconds,
+        many_requests=1_000_000,
+        many_seconds=seconds,
+        burst_streams=1_000_000,
+        burst_seconds=seconds,
+        paced_tokens=20 * seconds,
+        held_tokens=10 * seconds,
+        held_ramp=min(10, seconds / 3),
+    )
+    specs: dict[str, Callable[[Endpoint, Sizes], LoadSpec]] = {
+        short: scenario.spec for short, scenario in zip(_LOADS, SCENARIOS, strict=True)
+    }
+    return specs[name](endpoint, sizes)
+
+
+def _costs(used: dict[str, float], units: int, unit: str) -> Table:
+    table = Table("process", "CPU s", f"µs a {unit}", title="CPU by process, idle and profiling included")
+    for name, seconds in sorted(used.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{seconds:.2f}", f"{seconds * 1e6 / units:.1f}")
+    table.add_row("all", f"{sum(used.values()):.2f}", f"{sum(used.values()) * 1e6 / units:.1f}")
+    return table
+
+
+def _hotspots(stacks: Path) -> Table:
+    with stacks.open() as lines:
+        spots = hotspots(lines)
+    table = Table("own", "function", "within", "function", title=f"{spots.samples} samples")
+    pairs = zip(spots.own.most_common(_SHOWN), spots.within.most_common(_SHOWN), strict=False)
+    for (own, own_count), (within, within_count) in pairs:
+        table.add_row(f"{own_count / spots.samples:.1%}", own, f"{within_count / spots.samples:.1%}", within)
+    return table
+
+
+if __name__ == "__main__":
+    main()
