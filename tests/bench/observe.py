@@ -21,7 +21,7 @@ from bench.processes import (
 )
 from bench.targets import Running, Upstream
 
-_SETTLE = 1.0
+SETTLE = 1.0
 """Seconds after a load before its CPU is read, so that what a gateway does after the answer is counted: metering,
 recording, logging. The idle CPU of that second is counted too."""
 _MEMORY_EVERY = 2.0
@@ -53,7 +53,9 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
 
 
-def observe(running: Running, upstream: Upstream, spec: LoadSpec, *, watch_memory: bool = False) -> Observation:
+def observe(
+    running: Running, upstream: Upstream, spec: LoadSpec, *, watch_memory: bool = False, settle: float = SETTLE
+) -> Observation:
     """Run ``spec`` to its end; ``BenchError`` if the load process breaks its time limit or dies."""
     samples: list[Memory] = []
     next_sample = 0.0
@@ -68,7 +70,7 @@ def observe(running: Running, upstream: Upstream, spec: LoadSpec, *, watch_memor
         before = memory(running.pids()) if watch_memory else Memory(0, 0)
         clocks = _Clocks(running, upstream)
         result = load.run(meanwhile=sample)
-        time.sleep(_SETTLE)
+        time.sleep(settle)
         seconds, gateway, vendor, busy = clocks.passed()
     return Observation(
         spec=spec,

@@ -1,14 +1,16 @@
-"""`python -m bench.profile gateway`, from `tests/`: load OmniX, say which process costs what, and sample one of them."""
+"""`python -m bench.profile gateway`, from `tests/`: load OmniX, cost each process, and sample one."""
 
 import argparse
 import dataclasses
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from bench import install
 from bench.folded import hotspots
@@ -21,7 +23,7 @@ from bench.session import running_upstream
 from bench.targets import TARGETS, Endpoint, Running
 
 _LOADS = ("one", "many", "burst", "paced", "held")
-_SHOWN = 25
+_SHOWN = 40
 
 
 def main() -> None:
@@ -59,7 +61,8 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
         sampled = _find(running.pids(), arguments.service)
         before = _by_process(running)
         sampler = [str(py_spy), "record", "--pid", str(sampled.pid), "--duration", str(arguments.seconds)]
-        sampler += ["--rate", str(arguments.rate), "--format", "raw", "--output", str(stacks), "--nonblocking"]
+        sampler += ["--rate", str(arguments.rate), "--format", "raw", "--function", "--gil", "--output", str(stacks)]
+        # Only what holds the GIL: waiting threads are not always told from running ones, and would drown the rest.
         sampler += ["--native"] if arguments.native else []
         with spawned(sampler, log=directory / "py-spy.log") as process:
             load = _load(arguments.load, running.endpoint, arguments.seconds)
@@ -73,13 +76,16 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
         used = {name: after - before.get(name, 0.0) for name, after in _by_process(running).items()}
     units, unit = (seen.result.tokens, "chunk") if load.stream else (seen.result.whole, "request")
     console.print(_costs(used, max(1, units), unit))
-    console.print(_hotspots(stacks))
-    console.print(f"{seen.result.whole} of {seen.result.asked} answers whole; stacks: {stacks}")
+    with stacks.open() as lines:
+        spots = hotspots(lines)
+    console.print(_shares("Functions by their own time", spots.own, spots.samples))
+    console.print(_shares("Functions by their time with what they call", spots.within, spots.samples))
+    console.print(f"{seen.result.whole} of {seen.result.asked} answers whole; stacks: {stacks}", soft_wrap=True)
 
 
 def _find(pids: Sequence[int], part: str) -> psutil.Process:
     processes = [psutil.Process(pid) for pid in pids]
-    found = [process for process in processes if part in _title(process)]
+    found = [process for process in processes if part.replace("-", "_") in _title(process).replace("-", "_")]
     if not found:
         titles = "\n  ".join(_title(process) for process in processes)
         raise BenchError(f"no process has {part!r} in its command line; there are:\n  {titles}")
@@ -115,20 +121,18 @@ def _load(name: str, endpoint: Endpoint, seconds: int) -> LoadSpec:
 
 
 def _costs(used: dict[str, float], units: int, unit: str) -> Table:
-    table = Table("process", "CPU s", f"µs a {unit}", title="CPU by process, idle and profiling included")
+    title = "CPU by process, idling and being sampled included"
+    table = Table(Column("process", overflow="fold"), "CPU s", f"µs a {unit}", title=title, box=None)
     for name, seconds in sorted(used.items(), key=lambda item: -item[1]):
-        table.add_row(name, f"{seconds:.2f}", f"{seconds * 1e6 / units:.1f}")
+        table.add_row(escape(name), f"{seconds:.2f}", f"{seconds * 1e6 / units:.1f}")
     table.add_row("all", f"{sum(used.values()):.2f}", f"{sum(used.values()) * 1e6 / units:.1f}")
     return table
 
 
-def _hotspots(stacks: Path) -> Table:
-    with stacks.open() as lines:
-        spots = hotspots(lines)
-    table = Table("own", "function", "within", "function", title=f"{spots.samples} samples")
-    pairs = zip(spots.own.most_common(_SHOWN), spots.within.most_common(_SHOWN), strict=False)
-    for (own, own_count), (within, within_count) in pairs:
-        table.add_row(f"{own_count / spots.samples:.1%}", own, f"{within_count / spots.samples:.1%}", within)
+def _shares(title: str, counts: Counter[str], samples: int) -> Table:
+    table = Table("share", Column("function", overflow="fold"), title=f"{title}, of {samples} samples", box=None)
+    for function, count in counts.most_common(_SHOWN):
+        table.add_row(f"{count / samples:.1%}", escape(function))
     return table
 
 

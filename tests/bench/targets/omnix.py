@@ -15,7 +15,7 @@ import psutil
 from bench.processes import free_port, marked, spawned, stop, tree
 from bench.targets.base import Endpoint, Running, Upstream, first_answer
 
-_MARK = "OMNIX_BENCH_RUN"
+_MARK = "BENCH_RUN"
 """Set for the supervisor and inherited by its children, so that they are found however they detach."""
 
 
