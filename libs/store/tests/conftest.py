@@ -101,7 +101,7 @@ def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: P
 
 
 def _container() -> Iterator[str]:
-    from docker.errors import DockerException
+    from docker.errors import DockerException  # type: ignore[import-untyped]
     from testcontainers.mongodb import MongoDbContainer
 
     try:

@@ -101,11 +101,19 @@ async def test_declaring_again_is_harmless_and_more_indexes_may_come(store: Stor
             await again.insert(entry("2", "a", number=1))
 
 
-async def test_a_key_that_documents_share_cannot_be_made_unique(store: Store) -> None:
+async def test_a_key_that_documents_share_cannot_be_made_unique(store: Store, store_url: str) -> None:
     await store.collection("things").insert_many([{"id": "1", "k": 1}, {"id": "2", "k": 1}])
+    async with open_store(store_url) as other:
+        things = other.collection("things", indexes=[unique("k")])
+        with pytest.raises(StoreConfigurationError, match="things: a unique key cannot be made"):
+            await things.get("1")
+
+
+async def test_a_collection_is_declared_in_one_way(store: Store) -> None:
     things = store.collection("things", indexes=[unique("k")])
-    with pytest.raises(StoreConfigurationError, match="things: a unique key cannot be made"):
-        await things.get("1")
+    assert store.collection("things", indexes=[unique("k")]) is things
+    with pytest.raises(InvalidQueryError, match="declared twice"):
+        store.collection("things")
 
 
 @pytest.mark.parametrize("name", ["", "Things", "a-b", 'x"; DROP TABLE y', "sqlite_master", "system", "1a", "a" * 60])

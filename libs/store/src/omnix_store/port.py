@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from omnix_store.errors import DuplicateKeyError, InvalidQueryError
 from omnix_store.query import Where, checked_path
@@ -51,6 +51,23 @@ class CollectionSpec:
         if self.expire_field is not None:
             checked_path(self.expire_field)
         object.__setattr__(self, "unique_keys", tuple(each.fields for each in self.indexes if each.unique))
+
+
+class Declared(Protocol):
+    """Something made for a collection's declaration."""
+
+    @property
+    def spec(self) -> CollectionSpec: ...
+
+
+D = TypeVar("D", bound=Declared)
+
+
+def same_declaration(known: D, spec: CollectionSpec) -> D:
+    """Return the collection that is known already; declaring it differently is a programming error."""
+    if known.spec != spec:
+        raise InvalidQueryError(f"{spec.name}: is declared twice, and differently")
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +187,7 @@ class Store(Protocol):
     def collection(self, name: str, *, indexes: Sequence[Index] = (), expire_field: str | None = None) -> Collection:
         """Declare a collection. It and its indexes are made when it is first used.
 
+        Declaring it again, the same way, gives the same collection.
         An index that is no longer declared is left alone. ``expire_field`` holds a time after which the document
         is gone; without a time there it stays.
         """

@@ -1,6 +1,8 @@
 """A service's database on a MongoDB-compatible server."""
 
 import asyncio
+import logging
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 from omnix_store.errors import StoreConfigurationError
 from omnix_store.mongodb.collection import MongodbCollection
 from omnix_store.mongodb.door import Door
-from omnix_store.port import CollectionSpec, Index
+from omnix_store.port import CollectionSpec, Index, same_declaration
 from omnix_store.sweeping import sweeping
+
+_log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
 _SELECTION_TIMEOUT = timedelta(seconds=5)
@@ -27,13 +31,16 @@ class MongodbStore:
         self._database = database
         self._clock = clock
         self._door = Door(MAX_WAITING)
-        self._groups: bool | None = None
+        self._ferretdb: bool | None = None
         self.collections: dict[str, MongodbCollection] = {}
 
     def collection(
         self, name: str, *, indexes: Sequence[Index] = (), expire_field: str | None = None
     ) -> MongodbCollection:
         spec = CollectionSpec(name, tuple(indexes), expire_field)
+        known = self.collections.get(name)
+        if known is not None:
+            return same_declaration(known, spec)
         made = MongodbCollection(
             spec, self._database[name], door=self._door, clock=self._clock, server_groups=self._server_groups
         )
@@ -43,15 +50,24 @@ class MongodbStore:
     async def check(self) -> None:
         with self._door.operation():
             await self._database.command("ping")
+            await self._is_ferretdb()
         for collection in self.collections.values():
             await collection.make()
 
     async def _server_groups(self) -> bool:
         """FerretDB 1.24 answers a group of two sums with 0 for the second, so its groups are not to be trusted."""
-        if self._groups is None:
+        return not await self._is_ferretdb()
+
+    async def _is_ferretdb(self) -> bool:
+        if self._ferretdb is None:
             about = await self._database.client.admin.command("buildInfo")
-            self._groups = "ferretdbVersion" not in about
-        return self._groups
+            self._ferretdb = "ferretdbVersion" in about
+            if self._ferretdb:
+                _log.warning(
+                    "the store is FerretDB %s, which may lose changes made at the same time: use it for tests only",
+                    about["ferretdbVersion"],
+                )
+        return self._ferretdb
 
 
 @asynccontextmanager
@@ -69,20 +85,25 @@ async def open_mongodb(
 
 
 def _client(url: str, timeout: timedelta) -> tuple[AsyncMongoClient[dict[str, Any]], AsyncDatabase[dict[str, Any]]]:
-    """The driver's own messages about a URL may quote parts of a password, so they are left out."""
+    """The driver's own messages about a URL may quote parts of a password, so they are left out.
+
+    It only warns of an option it cannot read and goes on without it, which for ``tls`` must not be.
+    """
     wait = int(timeout.total_seconds() * 1000)
     selection = int(min(timeout, _SELECTION_TIMEOUT).total_seconds() * 1000)
     try:
-        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-            url,
-            w="majority",
-            journal=True,
-            timeoutMS=wait,
-            serverSelectionTimeoutMS=selection,
-            connectTimeoutMS=selection,
-            appname="omnix",
-        )
-    except (errors.PyMongoError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+                url,
+                w="majority",
+                journal=True,
+                timeoutMS=wait,
+                serverSelectionTimeoutMS=selection,
+                connectTimeoutMS=selection,
+                appname="omnix",
+            )
+    except (errors.PyMongoError, ValueError, UserWarning):
         raise StoreConfigurationError("the MongoDB URL is not valid; it is mongodb://host[:port]/database") from None
     options: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
     try:

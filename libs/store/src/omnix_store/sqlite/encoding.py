@@ -8,7 +8,7 @@ SQLite ends a text at NUL. All escapes keep the order of texts.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -42,7 +42,8 @@ def _bool(value: bool) -> str:
 
 
 def _time(value: datetime) -> str:
-    return TIME + truncated(value).isoformat(timespec="milliseconds")[:23]
+    utc = value if value.tzinfo is UTC else truncated(value)
+    return TIME + utc.isoformat(timespec="milliseconds")[:23]  # which cuts as ``truncated`` does
 
 
 _writer = Writer({str: encoded_text, bytes: _bytes, bool: _bool, datetime: _time})

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from omnix_store.port import CollectionSpec, Index
+from omnix_store.port import CollectionSpec, Index, same_declaration
 from omnix_store.sqlite.collection import SqliteCollection
 from omnix_store.sqlite.jobs import Desk
 from omnix_store.sqlite.readers import Readers
@@ -32,6 +32,9 @@ class SqliteStore:
         self, name: str, *, indexes: Sequence[Index] = (), expire_field: str | None = None
     ) -> SqliteCollection:
         spec = CollectionSpec(name, tuple(indexes), expire_field)
+        known = self.collections.get(name)
+        if known is not None:
+            return same_declaration(known, spec)
         made = SqliteCollection(spec, writes=self._writes, reads=self._reads, clock=self._clock)
         self.collections[name] = made
         return made
