@@ -1,0 +1,104 @@
+"""One attempt: which adapter makes it, how long it may take, and that it is ended when it is given up."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from omnix_kit.errors import OmnixError, Reason
+
+from omnix_router import metrics
+from omnix_router.adapters import Adapters
+from omnix_router.attempts import Order
+from omnix_router.clients import AdapterClient, Asked, Completed, Started
+from omnix_router.errors import may_run_on, silent, too_late
+from omnix_router.patience import Patience, Thinking
+from omnix_router.routing import RouteLimits
+
+_log = logging.getLogger(__name__)
+
+_SLACK = timedelta(seconds=1)
+"""The adapter ends a silent attempt itself; so much later the router no longer waits for it to say so."""
+_MAX_ENDINGS = 4096
+
+
+class Calling:
+    """Makes single attempts."""
+
+    def __init__(self, adapters: Adapters, patience: Patience, idle_timeout: timedelta) -> None:
+        self._adapters = adapters
+        self._patience = patience
+        self._idle_timeout = idle_timeout
+        self._endings: set[asyncio.Task[None]] = set()
+
+    def idle_timeout(self, limits: RouteLimits) -> timedelta:
+        return limits.idle_timeout or self._idle_timeout
+
+    async def complete(self, asked: Asked, order: Order) -> Completed:
+        """Have the whole answer made. Cancelling ends the call, which ends the vendor's."""
+        try:
+            return await self._adapters.pick(order.target.provider).complete(asked, order)
+        except OmnixError as exc:
+            if exc.reason is Reason.DEADLINE_EXCEEDED:
+                raise too_late() from exc
+            raise
+
+    def starting(
+        self, asked: Asked, chunk_subject: str, thinking: Thinking, limits: RouteLimits
+    ) -> Callable[[Order], Awaitable[Started]]:
+        """How the attempts of one streamed completion are made."""
+
+        async def start(order: Order) -> Started:
+            patience = limits.first_content_timeout or self._patience.until_first_content(thinking, order.target)
+            client = self._adapters.pick(order.target.provider)
+            began = time.perf_counter()
+            try:
+                started = await client.start(
+                    asked,
+                    order,
+                    chunk_subject=chunk_subject,
+                    first_content_timeout=patience,
+                    idle_timeout=self.idle_timeout(limits),
+                    timeout=min(patience + _SLACK, order.remaining),
+                )
+            except asyncio.CancelledError:
+                self._end(client, asked.completion_id, order, "caller left")
+                raise
+            except OmnixError as exc:
+                if may_run_on(exc):
+                    self._end(client, asked.completion_id, order, "attempt given up")
+                if exc.reason is Reason.DEADLINE_EXCEEDED:
+                    hurried = order.remaining <= patience + _SLACK
+                    raise (too_late() if hurried else silent(order.target.provider, patience)) from exc
+                raise
+            metrics.FIRST_CONTENT.labels(order.target.provider).observe(time.perf_counter() - began)
+            return started
+
+        return start
+
+    def _end(self, client: AdapterClient, completion_id: str, order: Order, cause: str) -> None:
+        """Tell the adapter, without waiting for it: the next attempt must not lose time, and it may be dead."""
+        if len(self._endings) >= _MAX_ENDINGS:
+            _log.error("too many attempts are being ended at once; one is left alone")
+            return
+        metrics.ABANDONED.labels(order.target.provider).inc()
+        task = asyncio.create_task(self._tell_end(client, completion_id, order.attempt_id, cause))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _tell_end(self, client: AdapterClient, completion_id: str, attempt_id: str, cause: str) -> None:
+        try:
+            await client.cancel(completion_id, attempt_id, cause)
+        except OmnixError as exc:
+            _log.warning(
+                "an attempt could not be ended",
+                extra={"attempt_id": attempt_id, "address": client.address, "error": exc.message},
+            )
+
+    @asynccontextmanager
+    async def finishing(self) -> AsyncIterator[None]:
+        """Leaving waits until every adapter was told; each of these calls has a short deadline."""
+        yield
+        await asyncio.gather(*self._endings, return_exceptions=True)

@@ -1,0 +1,102 @@
+"""The adapters, over gRPC."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from omnix.common.v1 import caller_pb2
+from omnix.completion.v1 import completion_pb2
+from omnix.provider.v1 import provider_service_pb2 as wire
+from omnix.provider.v1 import provider_service_pb2_grpc
+from omnix_kit.convert import duration
+from omnix_kit.rpc import Remote
+
+from omnix_router.attempts import Order
+from omnix_router.convert import announcement_from_proto, attempt_to_proto
+from omnix_router.providers import Announcement
+
+Completed = wire.CompleteResponse
+"""A whole answer."""
+Started = wire.StartCompletionResponse
+"""The first content came."""
+
+_ASK_WITHIN = timedelta(seconds=5)
+_END_WITHIN = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A completion as the gateway sent it; it is passed on as it came."""
+
+    completion_id: str
+    caller: caller_pb2.Caller
+    request: completion_pb2.CompletionRequest
+
+
+class AdapterClient:
+    """One adapter process."""
+
+    def __init__(self, names: frozenset[str], address: str, token: str | None, connect_timeout: timedelta) -> None:
+        self.names = names
+        self.address = address
+        self._connect_timeout = connect_timeout
+        self._remote = Remote(f"adapter {'/'.join(sorted(names))}", address, token)
+        self._stub = provider_service_pb2_grpc.ProviderServiceStub(self._remote.channel)
+
+    def lacking(self) -> str | None:
+        return self._remote.lacking()
+
+    async def announcement(self) -> Announcement:
+        """What it serves now."""
+        response = await self._remote.call(
+            self._stub.ListModels,
+            wire.ListModelsRequest(),
+            timeout=_ASK_WITHIN,
+            connect_timeout=self._connect_timeout,
+        )
+        return announcement_from_proto(response)
+
+    async def complete(self, asked: Asked, order: Order) -> Completed:
+        return await self._remote.call(
+            self._stub.Complete,
+            wire.CompleteRequest(
+                request=asked.request, attempt=attempt_to_proto(order, asked.completion_id, asked.caller)
+            ),
+            timeout=order.remaining,
+            connect_timeout=self._connect_timeout,
+        )
+
+    async def start(
+        self,
+        asked: Asked,
+        order: Order,
+        *,
+        chunk_subject: str,
+        first_content_timeout: timedelta,
+        idle_timeout: timedelta,
+        timeout: timedelta,
+    ) -> Started:
+        return await self._remote.call(
+            self._stub.StartCompletion,
+            wire.StartCompletionRequest(
+                request=asked.request,
+                attempt=attempt_to_proto(order, asked.completion_id, asked.caller),
+                chunk_subject=chunk_subject,
+                first_content_timeout=duration(first_content_timeout),
+                idle_timeout=duration(idle_timeout),
+            ),
+            timeout=timeout,
+            connect_timeout=self._connect_timeout,
+        )
+
+    async def cancel(self, completion_id: str, attempt_id: str, cause: str) -> bool:
+        """End an attempt; answers whether it was running there."""
+        response = await self._remote.call(
+            self._stub.CancelCompletion,
+            wire.CancelCompletionRequest(completion_id=completion_id, attempt_id=attempt_id, cause=cause),
+            timeout=_END_WITHIN,
+            connect_timeout=self._connect_timeout,
+        )
+        return bool(response.found)
+
+    async def close(self) -> None:
+        await self._remote.close()

@@ -1,0 +1,23 @@
+"""How a failed attempt is told to the policies and to the caller."""
+
+from datetime import timedelta
+
+from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason
+
+
+def silent(provider: str, waited: timedelta) -> ProviderError:
+    """The provider said nothing, or its adapter did not say so in time."""
+    return ProviderError(
+        f"The provider {provider} sent nothing for {waited.total_seconds():g} s.",
+        reason=Reason.PROVIDER_TIMEOUT,
+        provider=provider,
+    )
+
+
+def too_late() -> PlatformError:
+    return PlatformError("The deadline passed before there was an answer.", reason=Reason.DEADLINE_EXCEEDED)
+
+
+def may_run_on(error: OmnixError) -> bool:
+    """Whether the attempt may still be running at its adapter: the adapter itself did not say that it ended."""
+    return error.reason in (Reason.DEADLINE_EXCEEDED, Reason.UNAVAILABLE, Reason.INTERNAL)

@@ -1,0 +1,81 @@
+"""The router's composition: the only place that constructs clients."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from omnix.router.v1 import router_service_pb2_grpc
+from omnix_kit.messaging import nats_connection
+from omnix_kit.rpc import grpc_server
+from omnix_kit.runtime import Process, run
+
+from omnix_router.adapters import Adapters
+from omnix_router.attempts import Attempts
+from omnix_router.calling import Calling
+from omnix_router.catalogue.reading import load
+from omnix_router.clients import AdapterClient
+from omnix_router.handlers import Cancellations
+from omnix_router.patience import Patience
+from omnix_router.policies import Limits
+from omnix_router.routes_watch import RoutesInForce
+from omnix_router.servicer import RouterServicer
+from omnix_router.settings import AdapterAddress, Settings
+
+SERVICE_NAME = "omnix.router.v1.RouterService"
+
+
+@asynccontextmanager
+async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        catalogue = load(settings.catalogue_file)
+        routes = RoutesInForce(settings.routes_file, catalogue, {adapter.name for adapter in settings.adapters})
+        messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
+        adapters = Adapters(_clients(settings, stack), catalogue, settings.adapter_poll)
+        attempts = Attempts(Limits(attempts=settings.attempts))
+        calling = Calling(adapters, _patience(settings), settings.idle_timeout)
+        cancellations = Cancellations(messaging, attempts)
+        messaging.at_connection(cancellations.subscribe)
+        process.readiness.need("adapters", adapters.lacking)
+        await stack.enter_async_context(routes.watched(settings.routes_poll))
+        await stack.enter_async_context(adapters.followed())
+        await stack.enter_async_context(calling.finishing())
+        servicer = RouterServicer(adapters, routes, attempts, calling, cancellations, settings.completion_deadline)
+        await stack.enter_async_context(
+            grpc_server(
+                settings,
+                process.readiness,
+                [SERVICE_NAME],
+                lambda server: router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server),
+            )
+        )
+        yield
+
+
+def _clients(settings: Settings, stack: AsyncExitStack) -> list[AdapterClient]:
+    token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
+    clients = []
+    for address, names in _by_address(settings.adapters).items():
+        client = AdapterClient(names, address, token, settings.adapter_connect_timeout)
+        stack.push_async_callback(client.close)
+        clients.append(client)
+    return clients
+
+
+def _by_address(adapters: Iterable[AdapterAddress]) -> Mapping[str, frozenset[str]]:
+    """One client for each address, however many names it was given."""
+    names: dict[str, frozenset[str]] = {}
+    for adapter in adapters:
+        names[adapter.address] = names.get(adapter.address, frozenset()) | {adapter.name}
+    return names
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        usual=settings.first_content_timeout,
+        flash=settings.first_content_timeout_flash,
+        think=settings.first_content_timeout_think,
+        ultra_think=settings.first_content_timeout_ultra_think,
+    )
+
+
+def main() -> None:
+    run("router", Settings, serve)

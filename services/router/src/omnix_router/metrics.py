@@ -1,0 +1,32 @@
+"""What the router counts. The README explains each."""
+
+from omnix_kit.metrics import SECONDS
+from prometheus_client import Counter, Gauge, Histogram
+
+ATTEMPTS = Counter(
+    "omnix_router_attempts_total", "Attempts by provider and how they ended.", ["provider", "outcome", "reason"]
+)
+RETRIES = Counter("omnix_router_retries_total", "Attempts repeated at the same target.", ["provider", "reason"])
+FAILOVERS = Counter(
+    "omnix_router_failovers_total", "Attempts that left a provider's target for the next.", ["provider", "reason"]
+)
+BUDGET_LEFT = Gauge("omnix_router_retry_budget_left", "Extra calls that can be made now.")
+BUDGET_REFUSED = Counter("omnix_router_retry_budget_refused_total", "Extra calls that the budget forbade.")
+FIRST_CONTENT = Histogram(
+    "omnix_router_first_content_seconds",
+    "From the start of the answering attempt to its first content.",
+    ["provider"],
+    buckets=SECONDS,
+)
+CREDENTIALS_FAILED = Counter(
+    "omnix_router_credential_failures_total",
+    "Attempts that the provider refused for the operator's key or account.",
+    ["provider", "reason"],
+)
+ABANDONED = Counter("omnix_router_abandoned_attempts_total", "Attempts that were told to end.", ["provider"])
+ADAPTER_HEARD = Gauge("omnix_router_adapter_heard", "1 while the adapter answers.", ["adapter", "address"])
+ROUTES = Gauge("omnix_router_routes", "Routes in force.")
+ROUTES_RELOADED = Counter("omnix_router_routes_reloads_total", "Changes of the routes file by result.", ["result"])
+ROUTES_RELOAD_FAILED = Gauge(
+    "omnix_router_routes_reload_failed", "1 while the routes file on disk is refused and older routes are in force."
+)

@@ -1,0 +1,190 @@
+"""What happens after an attempt failed before its first content. Pure: no clock, no chance, no counting of its own.
+
+========================================================  ==========================================================
+failure                                                   next step
+========================================================  ==========================================================
+429, or too much to do, with an affordable delay          wait so long, same target once more, then the next
+429 with a delay that is too long                         next target
+429 without delay, 5xx, 529, reset, connect failure, cut  same target once after a pause if it was the first such
+                                                          failure of the completion, then the next
+silence                                                   next target; the silent one is not tried again
+provider quota used up, credential refused                next target; the credential is marked
+context too long                                          next target with a larger context, else the caller
+the provider does not know the model                      next target, else the caller
+a defect of OmniX                                         next target, else the caller
+400, content refused, anything else the caller must mend  the caller
+========================================================  ==========================================================
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+
+from omnix_kit.errors import Reason
+
+
+class Kind(Enum):
+    """What a failure asks of the router."""
+
+    LIMITED = auto()
+    """The provider says when to come back, or just that it is too early."""
+    PASSING = auto()
+    """It may be over in a moment."""
+    SILENT = auto()
+    CREDENTIAL = auto()
+    """The operator's key or account at the provider; no repetition helps."""
+    TOO_LONG = auto()
+    ELSEWHERE = auto()
+    """Only another target can help."""
+    FINAL = auto()
+    """Only the caller can help."""
+
+
+_KINDS = {
+    Reason.RATE_LIMITED: Kind.LIMITED,
+    Reason.PROVIDER_OVERLOADED: Kind.LIMITED,
+    Reason.OVERLOADED: Kind.LIMITED,
+    Reason.PROVIDER_UNAVAILABLE: Kind.PASSING,
+    Reason.PROVIDER_CUT: Kind.PASSING,
+    Reason.PROVIDER_MALFORMED: Kind.PASSING,
+    Reason.UNAVAILABLE: Kind.PASSING,
+    Reason.SHUTTING_DOWN: Kind.PASSING,
+    Reason.PROVIDER_TIMEOUT: Kind.SILENT,
+    Reason.PROVIDER_AUTH_FAILED: Kind.CREDENTIAL,
+    Reason.PROVIDER_QUOTA_EXHAUSTED: Kind.CREDENTIAL,
+    Reason.CONTEXT_TOO_LONG: Kind.TOO_LONG,
+    Reason.MODEL_NOT_FOUND: Kind.ELSEWHERE,
+    Reason.INTERNAL: Kind.ELSEWHERE,
+}
+
+
+def kind_of(reason: Reason) -> Kind:
+    return _KINDS.get(reason, Kind.FINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt that failed."""
+
+    target: int
+    """Index in the plan's targets."""
+    reason: Reason
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far the router goes for one completion."""
+
+    attempts: int = 3
+    affordable_delay: timedelta = timedelta(seconds=5)
+    """The longest ``Retry-After`` that is waited for."""
+    shortest_pause: timedelta = timedelta(milliseconds=100)
+    longest_pause: timedelta = timedelta(milliseconds=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Make another attempt."""
+
+    target: int
+    pause: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Tell the caller the last failure."""
+
+    out_of_budget: bool = False
+    """There was another target or another try, but the process makes too many extra calls already."""
+
+
+def decide(
+    failures: Sequence[Failure],
+    windows: Sequence[int],
+    *,
+    remaining: timedelta,
+    affordable: bool,
+    jitter: float,
+    limits: Limits,
+) -> Try | GiveUp:
+    """The next step after the last of ``failures``.
+
+    :param failures: every failed attempt of the completion, in order; at least one.
+    :param windows: context window of each target of the plan, 0 for unknown.
+    :param remaining: until the caller's deadline.
+    :param affordable: the process may make one more extra call.
+    :param jitter: from 0 to 1.
+    """
+    step = _step(failures, windows, remaining, jitter, limits)
+    if isinstance(step, Try) and not affordable:
+        return GiveUp(out_of_budget=True)
+    return step
+
+
+def _step(
+    failures: Sequence[Failure], windows: Sequence[int], remaining: timedelta, jitter: float, limits: Limits
+) -> Try | GiveUp:
+    last = failures[-1]
+    kind = kind_of(last.reason)
+    if len(failures) >= limits.attempts or remaining <= timedelta(0) or kind is Kind.FINAL:
+        return GiveUp()
+    if kind in (Kind.LIMITED, Kind.PASSING):
+        pause = _pause_before_same(failures, kind, jitter, limits)
+        if pause is not None and pause < remaining:
+            return Try(last.target, pause)
+    following = _next_target(failures, windows)
+    return GiveUp() if following is None else Try(following)
+
+
+def _pause_before_same(failures: Sequence[Failure], kind: Kind, jitter: float, limits: Limits) -> timedelta | None:
+    """How long to wait before the same target is tried again; None when it is not."""
+    *earlier, last = failures
+    if any(failure.target == last.target for failure in earlier):
+        return None
+    if kind is Kind.LIMITED and last.retry_after is not None:
+        return last.retry_after if last.retry_after <= limits.affordable_delay else None
+    if any(kind_of(failure.reason) in (Kind.LIMITED, Kind.PASSING) for failure in earlier):
+        return None
+    return limits.shortest_pause + (limits.longest_pause - limits.shortest_pause) * jitter
+
+
+def _next_target(failures: Sequence[Failure], windows: Sequence[int]) -> int | None:
+    tried = {failure.target for failure in failures}
+    # Once the prompt was found too long for a window, no smaller one can hold it, whatever failed since.
+    floor = max((windows[f.target] for f in failures if kind_of(f.reason) is Kind.TOO_LONG), default=None)
+    for index, window in enumerate(windows):
+        if index not in tried and (floor is None or window > floor):
+            return index
+    return None
+
+
+class RetryBudget:
+    """At most a fifth of extra calls across the process, with a floor so that the first failures can be retried.
+
+    Every completion puts a fifth of a call in, every attempt beyond its first takes one out. Counted in fifths, so that
+    it is exact: over the life of the process, extra calls ≤ completions ÷ 5 + ``FLOOR``. What is saved in good times is
+    bounded, so that a failure after a long quiet does not begin with a storm.
+    """
+
+    FLOOR = 10
+    CEILING = 100
+    _EXTRA = 5
+
+    def __init__(self) -> None:
+        self._fifths = self.FLOOR * self._EXTRA
+
+    @property
+    def left(self) -> int:
+        """Extra calls that can be made now."""
+        return self._fifths // self._EXTRA
+
+    def first_call(self) -> None:
+        self._fifths = min(self._fifths + 1, self.CEILING * self._EXTRA)
+
+    def extra_call(self) -> None:
+        """Take one out; ask ``left`` before."""
+        if self.left < 1:
+            raise ValueError("the retry budget is used up")
+        self._fifths -= self._EXTRA

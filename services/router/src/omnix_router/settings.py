@@ -1,0 +1,62 @@
+"""What the router reads from its environment."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from omnix_kit.settings import Duration, ServiceSettings
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_ADDRESS = re.compile(r"[^\s:/=,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterAddress:
+    """Where an adapter listens."""
+
+    name: str
+    """The provider that it serves, by the operator's word; what it really serves it says itself."""
+    address: str
+
+
+def parse_adapters(value: object) -> object:
+    """Read ``openai=127.0.0.1:5001,other=127.0.0.1:5002``."""
+    if not isinstance(value, str):
+        return value
+    adapters = []
+    for item in filter(None, (part.strip() for part in value.split(","))):
+        name, _, address = (part.strip() for part in item.partition("="))
+        if not _NAME.fullmatch(name) or not _ADDRESS.fullmatch(address):
+            raise ValueError(f"must be name=host:port, separated by commas; {item!r} is not")
+        adapters.append(AdapterAddress(name, address))
+    if not adapters:
+        raise ValueError("must name at least one adapter as name=host:port")
+    return tuple(adapters)
+
+
+Wait = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=1))]
+
+
+class Settings(ServiceSettings):
+    """Every variable is listed in the README."""
+
+    adapters: Annotated[tuple[AdapterAddress, ...], NoDecode, BeforeValidator(parse_adapters)]
+    routes_file: Path | None = None
+    catalogue_file: Path | None = None
+
+    attempts: int = Field(default=3, ge=1, le=10)
+    completion_deadline: Wait = timedelta(minutes=10)
+    """For callers that bring no deadline, and the latest for those that do."""
+    first_content_timeout: Wait = timedelta(seconds=60)
+    first_content_timeout_flash: Wait = timedelta(seconds=20)
+    first_content_timeout_think: Wait = timedelta(seconds=120)
+    first_content_timeout_ultra_think: Wait = timedelta(seconds=300)
+    idle_timeout: Wait = timedelta(seconds=60)
+
+    adapter_connect_timeout: Wait = timedelta(seconds=1)
+    adapter_poll: Wait = timedelta(seconds=10)
+    routes_poll: Wait = timedelta(seconds=1)
