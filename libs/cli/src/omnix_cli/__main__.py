@@ -1,6 +1,6 @@
 """`python -m omnix_cli` is the `omnix` command."""
 
-from omnix_cli.app import main
+from omnix_cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from omnix_cli.errors import CommandError
 from omnix_cli.places import DEFAULT, DataDir
+
+_WIDE = 200
+"""Columns where nothing says how many there are: a pipe breaks no lines."""
 
 if TYPE_CHECKING:
     from omnix_cli.installation import Installation
@@ -38,20 +41,23 @@ def up(
     grace: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds for each service to finish its work when it stops.")
     ] = 10.0,
-    daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
 ) -> None:
     """Start every service, wait until all are ready, and keep them running.
 
     Vendors' keys are read from the environment and from .env in the current directory; a provider without a key is
     played by the sandbox. Ctrl-C stops everything in order.
     """
-    from omnix_cli.up import Wish, detached, foreground
+    from omnix_cli.wish import Wish
 
     wish = Wish(DataDir.at(data_dir), host, port, grace)
     if detach:
-        typer.echo(detached(_installation(context), wish))
+        from omnix_cli import detached
+
+        typer.echo(detached.launch(_installation(context), wish))
     else:
-        foreground(_installation(context), wish, daemon=daemon)
+        from omnix_cli import foreground
+
+        foreground.run(_installation(context), wish)
 
 
 @app.command(rich_help_panel="Suite")
@@ -88,7 +94,7 @@ def status(
     elif suite is None:
         raise CommandError(f"no suite runs on {data.root}; start one with omnix up")
     else:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() else _WIDE)
         console.print(f"{suite.url}: {suite.phase.value}", highlight=False)
         console.print(announcement.providers(suite.sandboxed), markup=False, highlight=False)
         console.print(table.services(suite, found.loads(suite)))
@@ -101,13 +107,3 @@ def _installation(context: typer.Context) -> "Installation":
 
     given: object = context.obj
     return given if isinstance(given, Installation) else Installation()
-
-
-def main(installation: "Installation | None" = None) -> NoReturn:
-    """Run the command of ``sys.argv`` and end the process with its exit code."""
-    try:
-        app(obj=installation)
-    except CommandError as exc:
-        sys.stderr.write(f"omnix: {exc}\n")
-        sys.exit(exc.exit_code)
-    sys.exit(0)

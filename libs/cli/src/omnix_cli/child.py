@@ -6,35 +6,19 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 import psutil
 
 from omnix_cli import environment, logfiles, probe
 from omnix_cli.errors import CommandError
+from omnix_cli.pace import Pace
 from omnix_cli.state import Phase, ServiceState
 from omnix_cli.suite import Service, Site
 
 _CONFIGURATION = 2
 """The exit code by which a service says that trying again is no use."""
 _LINES_TOLD = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often a service is asked and how soon it is started again, in seconds."""
-
-    young: float = 0.05
-    """Between questions while it starts."""
-    settled: float = 2.0
-    youth: float = 20.0
-    first_pause: float = 0.2
-    longest_pause: float = 10.0
-    forgiven_after: float = 30.0
-    """A process that lived so long after it was ready makes the next pause the first one again."""
-    tries: int = 5
-    """Ends in a row without ever having been ready, after which the suite counts as impossible to start."""
 
 
 class StartError(CommandError):

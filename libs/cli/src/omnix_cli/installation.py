@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from omnix_cli.child import Pace
+from omnix_cli.pace import Pace
 from omnix_cli.suite import SERVICES, Service
 
 

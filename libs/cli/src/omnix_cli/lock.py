@@ -2,9 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
+
+_TRIES, _PAUSE = 5, 0.05
+"""``holder`` takes the lock for a moment to see whether it can be had."""
 
 
 class HeldError(Exception):
@@ -15,23 +17,23 @@ class HeldError(Exception):
         self.pid = pid
 
 
-@contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock while inside. It goes with the process, however that ends.
+def take(path: Path) -> None:
+    """Hold the lock until this process ends, however it ends. Only then may a successor begin.
 
-    :raises HeldError: at once when another process holds it.
+    :raises HeldError: within a fifth of a second, when another process holds it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    for tries_left in reversed(range(_TRIES)):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
         except BlockingIOError as exc:
-            raise HeldError(_pid(path)) from exc
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+            if not tries_left:
+                os.close(descriptor)
+                raise HeldError(_pid(path)) from exc
+            time.sleep(_PAUSE)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
 
 def holder(path: Path) -> int | None:

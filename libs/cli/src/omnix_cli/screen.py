@@ -1,4 +1,4 @@
-"""What ``omnix up`` shows while the suite runs: a live table on a terminal, plain lines elsewhere."""
+"""What ``omnix up`` shows while the suite runs: plain lines, or a table on a terminal."""
 
 import asyncio
 import os
@@ -6,13 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from rich.console import Console
-from rich.live import Live
-
-from omnix_cli import table
 from omnix_cli.state import Phase, SuiteState
-
-_REFRESH_EVERY = 2.0
 
 Announce = Callable[[SuiteState], str]
 
@@ -24,37 +18,6 @@ class Screen(Protocol):
         """Show what changes by itself, such as memory, until cancelled."""
 
     def close(self) -> None: ...
-
-
-class Terminal:
-    """The table is drawn anew at every change and every two seconds."""
-
-    def __init__(self, announce: Announce) -> None:
-        self._announce = announce
-        self._announced = False
-        self._meter = table.Meter()
-        self._loads: dict[str, tuple[table.Load, str]] = {}
-        self._suite: SuiteState | None = None
-        self._console = Console()
-        self._live = Live(console=self._console, auto_refresh=False)
-        self._live.start()
-
-    def changed(self, suite: SuiteState) -> None:
-        self._suite = suite
-        if suite.phase is Phase.READY and not self._announced:
-            self._announced = True
-            self._console.print(self._announce(suite), markup=False, highlight=False, soft_wrap=True)
-        self._live.update(table.services(suite, self._loads), refresh=True)
-
-    async def run(self) -> None:
-        while True:
-            if self._suite is not None:
-                self._loads = self._meter.loads(self._suite.services)
-                self._live.update(table.services(self._suite, self._loads), refresh=True)
-            await asyncio.sleep(_REFRESH_EVERY)
-
-    def close(self) -> None:
-        self._live.stop()
 
 
 class Lines:
@@ -73,7 +36,7 @@ class Lines:
             if self._told.get(name) == now or (service.phase is Phase.STARTING and service.pid is None):
                 continue
             self._told[name] = now
-            pid = "" if service.pid is None else f" (pid {service.pid}, port {table.main_port(service)})"
+            pid = "" if service.pid is None else f" (pid {service.pid}, port {service.main_port})"
             self._print(f"{name}: {service.phase.value}{pid}{f': {detail}' if detail else ''}")
         if suite.phase is Phase.READY and not self._announced:
             self._announced = True
@@ -95,4 +58,9 @@ class Lines:
 
 
 def fitting(announce: Announce) -> Screen:
-    return Terminal(announce) if sys.stdout.isatty() else Lines(announce)
+    """What suits the standard output."""
+    if not sys.stdout.isatty():
+        return Lines(announce)
+    from omnix_cli.terminal import Terminal
+
+    return Terminal(announce)

@@ -51,6 +51,7 @@ def _admin_key(data: DataDir, outside: Mapping[str, str]) -> tuple[str, KeySourc
     if given := outside.get("OMNIX_ADMIN_KEY"):
         if len(given) < _SHORTEST_KEY or not given.isascii() or not given.isprintable() or " " in given:
             raise UsageError(f"OMNIX_ADMIN_KEY must be at least {_SHORTEST_KEY} visible ASCII characters")
+        data.admin_key.unlink(missing_ok=True)  # the other key takes its place for good, and this one is revoked
         return given, "environment"
     if kept := admin_key(data):
         return kept, "file"

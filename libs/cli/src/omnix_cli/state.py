@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+_PUBLIC_FIRST = ("http", "client", "grpc", "ops")
+
 
 class Phase(StrEnum):
     """Where a service, or the suite, stands."""
@@ -36,6 +38,11 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     detail: str = ""
     """What is missing, or how the last process ended."""
+
+    @property
+    def main_port(self) -> int:
+        """The port that its clients know."""
+        return next((self.ports[name] for name in _PUBLIC_FIRST if name in self.ports), 0)
 
 
 class SuiteState(msgspec.Struct, frozen=True, kw_only=True):

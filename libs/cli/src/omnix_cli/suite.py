@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from omnix_cli import environment
 from omnix_cli.errors import UsageError
@@ -126,7 +127,7 @@ def _service(name: str, *more: Callable[[Site], Mapping[str, str]]) -> Callable[
 
 
 def _store(name: str) -> Callable[[Site], Mapping[str, str]]:
-    return lambda site: {"OMNIX_STORE_URL": f"sqlite:///{site.data.data / name}.db"}
+    return lambda site: {"OMNIX_STORE_URL": f"sqlite://{quote(str(site.data.data / name))}.db"}
 
 
 def _nats_command(site: Site) -> Sequence[str]:

@@ -9,7 +9,8 @@ from itertools import groupby
 import psutil
 
 from omnix_cli import logfiles, state
-from omnix_cli.child import Child, Pace
+from omnix_cli.child import Child
+from omnix_cli.pace import Pace
 from omnix_cli.state import KeySource, Phase, SuiteState
 from omnix_cli.suite import Service, Site
 

@@ -19,7 +19,6 @@ _COLOURS = {
     Phase.STOPPED: "dim",
     Phase.FAILED: "red",
 }
-_PUBLIC_FIRST = ("http", "client", "grpc", "ops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def services(suite: SuiteState, loads: Mapping[str, tuple[Load, str]]) -> Table:
             Text(name),
             Text(service.phase.value, style=_COLOURS[service.phase]),
             str(service.pid or ""),
-            str(main_port(service)),
+            str(service.main_port),
             str(service.restarts or ""),
             "" if service.started is None else duration(now - service.started),
             "" if load is None else f"{load[0].memory_bytes / 1024 / 1024:.0f} MB",
@@ -86,11 +85,6 @@ def services(suite: SuiteState, loads: Mapping[str, tuple[Load, str]]) -> Table:
             Text(service.detail, style="yellow"),
         )
     return table
-
-
-def main_port(service: ServiceState) -> int:
-    """The port that its clients know."""
-    return next((service.ports[name] for name in _PUBLIC_FIRST if name in service.ports), 0)
 
 
 def duration(seconds: float) -> str:

@@ -1,20 +1,17 @@
-"""``omnix up``: runs the suite in the foreground, or sends a supervisor into the background and waits for health."""
+"""``omnix up --detach``: sends a supervisor into the background and waits for health."""
 
-import asyncio
 import os
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from omnix_cli import announcement, environment, leftovers, lock, logfiles, screen, state
+from omnix_cli import announcement, environment, lock, logfiles, state
 from omnix_cli.errors import CommandError, UsageError
 from omnix_cli.installation import Installation
 from omnix_cli.places import DataDir
-from omnix_cli.site import prepare
 from omnix_cli.state import Phase, SuiteState
-from omnix_cli.supervisor import Supervisor
+from omnix_cli.wish import DAEMON, Wish, in_use
 
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 90.0
@@ -22,49 +19,7 @@ _LOOK_EVERY = 0.05
 _LINES_TOLD = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for on the command line."""
-
-    data: DataDir
-    host: str
-    port: int
-    grace: float
-
-
-def foreground(installation: Installation, wish: Wish, *, daemon: bool = False) -> None:
-    """Run until a signal.
-
-    :param daemon: say nothing that must not stand in a log file.
-    :raises CommandError: when the suite cannot be brought up.
-    """
-    wish.data.make()
-    try:
-        with lock.held(wish.data.lock):
-            left = leftovers.find(wish.data)
-            if left:
-                print(f"ending {len(left)} processes that an earlier run left behind", flush=True)
-                leftovers.end(left)
-            outside = environment.outside(os.environ, Path(".env"))
-            site, source = prepare(wish.data, installation.services, outside, wish.host, wish.port, wish.grace)
-
-            def announce(suite: SuiteState) -> str:
-                if daemon:
-                    return f"ready at {suite.url}"
-                return announcement.told(suite.url, site.admin_key, suite.sandboxed)
-
-            shown = screen.fitting(announce)
-            try:
-                asyncio.run(
-                    _run(Supervisor(installation.services, site, source, shown.changed, installation.pace), shown)
-                )
-            finally:
-                shown.close()
-    except lock.HeldError as exc:
-        raise CommandError(_in_use(wish.data, exc.pid)) from exc
-
-
-def detached(installation: Installation, wish: Wish) -> str:
+def launch(installation: Installation, wish: Wish) -> str:
     """Start a supervisor that outlives this process, wait until all is ready, and return what is to be said.
 
     :raises CommandError: with the supervisor's own reason; nothing runs on in that case.
@@ -72,15 +27,13 @@ def detached(installation: Installation, wish: Wish) -> str:
     data = wish.data
     data.make()
     if (pid := lock.holder(data.lock)) is not None:
-        raise CommandError(_in_use(data, pid))
+        raise in_use(data, pid)
     log = data.log("supervisor")
     offset = logfiles.size(log)
-    options = {"--data-dir": data.root, "--host": wish.host, "--port": wish.port, "--grace": wish.grace}
-    words = [word for option in options.items() for word in map(str, option)]
     with log.open("ab") as output:
         os.fchmod(output.fileno(), 0o600)
         supervisor = subprocess.Popen(
-            [*installation.program, "up", "--daemon", *words],
+            [*installation.program, DAEMON, *wish.words()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -101,16 +54,7 @@ def detached(installation: Installation, wish: Wish) -> str:
         supervisor.wait(_STOPPED_WITHIN)
     except subprocess.TimeoutExpired:
         supervisor.kill()
-        leftovers.end(leftovers.find(data))
     raise CommandError(f"not ready within {_READY_WITHIN:g} s, so it was stopped again: {_lacking(now)}; see {log}")
-
-
-async def _run(supervisor: Supervisor, shown: screen.Screen) -> None:
-    showing = asyncio.create_task(shown.run())
-    try:
-        await supervisor.run()
-    finally:
-        showing.cancel()
 
 
 def _failure(code: int, lines: list[str], log: Path) -> CommandError:
@@ -136,12 +80,3 @@ def _key(data: DataDir, suite: SuiteState, environ: Mapping[str, str]) -> str:
 
     kept = environment.outside(environ, Path(".env")).get("OMNIX_ADMIN_KEY") if suite.admin_key == "environment" else ""
     return kept or admin_key(data) or ""
-
-
-def _in_use(data: DataDir, pid: int | None) -> str:
-    now = state.read(data.state)
-    where = f", {now.url}" if now is not None and now.pid == pid else ""
-    return (
-        f"a suite runs on {data.root} already (pid {pid}{where}); "
-        "stop it with omnix down, or take another --data-dir and --port"
-    )

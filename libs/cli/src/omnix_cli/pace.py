@@ -1,0 +1,19 @@
+"""How often services are asked and how soon they are started again."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """All in seconds, but for the tries."""
+
+    young: float = 0.05
+    """Between questions while a service starts."""
+    settled: float = 2.0
+    youth: float = 20.0
+    first_pause: float = 0.2
+    longest_pause: float = 10.0
+    forgiven_after: float = 30.0
+    """A process that lived so long after it was ready makes the next pause the first one again."""
+    tries: int = 5
+    """Ends in a row without ever having been ready, after which the suite counts as impossible to start."""

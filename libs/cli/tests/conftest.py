@@ -1,0 +1,21 @@
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from omnix_cli.testing import Suite, suite_in
+
+LITTLE = Path(__file__).with_name("little_suite.py")
+
+
+@pytest.fixture
+def suites(tmp_path: Path) -> Iterator[Callable[[str], Suite]]:
+    """Makes suites of two small services, by name."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(suite_in(tmp_path / name, sys.executable, str(LITTLE)))
+
+
+@pytest.fixture
+def suite(suites: Callable[[str], Suite]) -> Suite:
+    return suites("one")
