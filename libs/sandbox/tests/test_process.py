@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 from omnix_sandbox import record
@@ -27,7 +26,7 @@ async def broken_off(stream: openai.AsyncStream[Any]) -> bool:
     try:
         async for _ in stream:
             pass
-    except (openai.APIConnectionError, httpx2.RemoteProtocolError):
+    except openai.APIConnectionError:
         return True
     return False
 
@@ -103,6 +102,16 @@ async def test_clearing_forgets_the_calls_so_far(tmp_path: Path) -> None:
         await sandbox.stop()
 
     assert record.read(tmp_path) == []
+
+
+async def test_nothing_is_answered_that_cannot_be_recorded(tmp_path: Path) -> None:
+    (tmp_path / record.FILE_NAME).symlink_to("/dev/full")
+    async with running_sandbox(tmp_path) as sandbox:
+        async with openai.AsyncOpenAI(base_url=sandbox.openai_url, api_key="k", max_retries=0) as client:
+            with pytest.raises(openai.InternalServerError, match="record"):
+                await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+        async with sandbox.http.get(f"{sandbox.url}/readyz") as response:
+            assert response.status == 503
 
 
 async def test_health_is_told(tmp_path: Path) -> None:

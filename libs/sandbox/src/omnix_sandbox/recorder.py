@@ -1,4 +1,4 @@
-"""Writes the record: one line at a time in memory, many lines per fsync, never on the event loop."""
+"""Writes the record: lines at once, one fsync for all calls that wait for it, never on the event loop."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import msgspec
 
 from omnix_sandbox.record import FILE_NAME, Accepted, Call, Cleared, Closed, Event, Finished
 
-MAX_PENDING = 200_000
+LATEST_FSYNC = 0.05  # seconds after a line that no call waits for
 
 
 class RecordError(Exception):
@@ -22,19 +22,18 @@ class RecordError(Exception):
 class Recorder:
     """Appends events to the file, and keeps the latest calls in memory for the control address.
 
-    With `fsync` lines wait for a commit that one thread does for all that wait; without it each line is written at
-    once, which survives a kill of the process but no power loss.
+    Each line is written at once, so it survives a kill of the process; with `fsync` a call is not answered before its
+    line also survives a power loss.
     """
 
     def __init__(self, fd: int, *, fsync: bool, kept: int) -> None:
         self._fd = fd
-        self._fsync = fsync
         self._kept = kept
         self._calls: OrderedDict[str, Call] = OrderedDict()
         self._encode = msgspec.json.Encoder().encode
-        self._pending: list[bytes] = []
-        self._committed: asyncio.Future[None] | None = None
-        self._committer: asyncio.Task[None] | None = None
+        self._synced: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._later: asyncio.Handle | None = None
         self._executor = ThreadPoolExecutor(1, "record") if fsync else None
         self._failed: OSError | None = None
 
@@ -48,7 +47,7 @@ class Recorder:
             try:
                 yield recorder
             finally:
-                await recorder._drain()
+                await recorder._close()
         finally:
             os.close(fd)
 
@@ -66,8 +65,8 @@ class Recorder:
         if len(self._calls) > self._kept:
             self._calls.popitem(last=False)
         self._append(event)
-        if self._committed is not None:
-            await asyncio.shield(self._committed)
+        if self._executor is not None:
+            await asyncio.shield(self._sync())
         if self._failed is not None:
             raise RecordError("the record of calls cannot be written") from self._failed
 
@@ -76,11 +75,13 @@ class Recorder:
         if (call := self._calls.get(event.call)) is not None:
             call.add(event)
         self._append(event)
+        self._sync_later()
 
     def clear(self, time: float) -> None:
         """Forget all calls so far; the file keeps their lines, readers pass over them."""
         self._calls.clear()
         self._append(Cleared(time))
+        self._sync_later()
 
     def calls(self) -> Iterator[Call]:
         """The latest calls, newest first."""
@@ -89,43 +90,44 @@ class Recorder:
     def _append(self, event: Event) -> None:
         if self._failed is not None:
             return
-        line = self._encode(event) + b"\n"
-        if self._executor is None:
-            self._write(line)
-            return
-        if len(self._pending) >= MAX_PENDING:
-            self._failed = OSError("the disk does not keep up")
-            return
-        self._pending.append(line)
-        if self._committed is None:
-            self._committed = asyncio.get_running_loop().create_future()
-        if self._committer is None:
-            self._committer = asyncio.create_task(self._commit())
-
-    async def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            batch, self._pending = self._pending, []
-            committed, self._committed = self._committed, None
-            await loop.run_in_executor(self._executor, self._write, b"".join(batch))
-            if committed is not None:
-                committed.set_result(None)
-        self._committer = None
-
-    def _write(self, data: bytes) -> None:
         try:
-            rest = memoryview(data)
+            rest = memoryview(self._encode(event) + b"\n")
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
-            if self._fsync:
-                os.fdatasync(self._fd)
         except OSError as exc:
             self._failed = exc
 
-    async def _drain(self) -> None:
-        while self._committer is not None:
-            await self._committer
+    def _sync(self) -> asyncio.Future[None]:
+        """Done when everything written up to now is on disk; whoever asks while an fsync runs shares the next."""
+        if self._synced is None:
+            self._synced = asyncio.get_running_loop().create_future()
+        if self._syncing is None:
+            self._syncing = asyncio.create_task(self._sync_all())
+        return self._synced
+
+    def _sync_later(self) -> None:
+        if self._executor is not None and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LATEST_FSYNC, self._sync)
+
+    async def _sync_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._synced is not None:
+            synced, self._synced = self._synced, None
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
+            try:
+                await loop.run_in_executor(self._executor, os.fdatasync, self._fd)
+            except OSError as exc:
+                self._failed = exc
+            synced.set_result(None)
+        self._syncing = None
+
+    async def _close(self) -> None:
         if self._executor is not None:
+            await self._sync()
+            while self._syncing is not None:
+                await self._syncing
             self._executor.shutdown()
 
 

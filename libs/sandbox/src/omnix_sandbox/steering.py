@@ -52,6 +52,8 @@ class Steering:
 
     def over(self, other: "Steering") -> "Steering":
         """This steering where it asks for something, the other's elsewhere."""
+        if self == NEUTRAL or other == NEUTRAL:
+            return other if self == NEUTRAL else self
         asked = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
         return replace(other, **asked) if asked else other
 
@@ -119,7 +121,7 @@ def steering_of_model(model: str) -> Steering:
                 raise ValueError(f"{word!r} is not understood here")
     except ValueError as exc:
         raise SteeringError(f"model {model!r}: {exc}") from exc
-    return replace(NEUTRAL, **asked)  # type: ignore[arg-type]  # the tables above give each field its own type
+    return Steering(**asked)  # type: ignore[arg-type]  # the tables above give each field its own type
 
 
 def steering_of_text(text: str) -> tuple[Steering, str]:
@@ -161,7 +163,7 @@ def steering_of_text(text: str) -> tuple[Steering, str]:
         rest.append(text[at : opening.start()])
         at = end
     rest.append(text[at:])
-    return replace(NEUTRAL, tools=tuple(tools), **asked), "".join(rest).strip()  # type: ignore[arg-type]
+    return Steering(tools=tuple(tools), **asked), "".join(rest).strip()  # type: ignore[arg-type]
 
 
 def _tool(text: str, at: int) -> tuple[ToolCall, int]:

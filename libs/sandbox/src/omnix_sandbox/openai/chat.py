@@ -16,7 +16,7 @@ from omnix_sandbox.openai.models import is_known
 from omnix_sandbox.openai.request import ChatRequest, parse, prompt_of
 from omnix_sandbox.openai.responses import HTML_PAGE, head_of
 from omnix_sandbox.record import Accepted, Closed, Finished, Outcome
-from omnix_sandbox.recorder import Recorder
+from omnix_sandbox.recorder import Recorder, RecordError
 from omnix_sandbox.rules import Rules
 from omnix_sandbox.settings import Settings
 from omnix_sandbox.steering import Steering
@@ -74,7 +74,11 @@ class ChatCompletions:
         else:
             taken = self._take(request, body)
         answer_id = f"chatcmpl-{call[4:33]}"
-        await self._recorder.accept(self._accepted(call, answer_id, accepted_time, request, taken))
+        try:
+            await self._recorder.accept(self._accepted(call, answer_id, accepted_time, request, taken))
+        except RecordError as exc:
+            _refuse(connection, call, Refusal(500, str(exc), type="server_error"))
+            return Sent(keep_alive=request.keep_alive)
         connection.call = call
         connection.on_closed = self._closed
         if connection.transport is None:
