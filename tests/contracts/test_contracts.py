@@ -25,7 +25,9 @@ def test_every_contract_keeps_the_rules(files: list[FileDescriptorProto]) -> Non
 
 
 def test_reasons_are_the_same_in_proto_and_code() -> None:
-    in_proto = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
+    in_proto = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {
+        "UNSPECIFIED"
+    }
     assert in_proto == {reason.value for reason in Reason} == {reason.value for reason in MEANINGS}
 
 
