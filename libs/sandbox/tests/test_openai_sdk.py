@@ -210,3 +210,12 @@ async def test_bodies_that_are_no_json_are_refused(sandbox: Sandbox, body: bytes
     ) as response:
         assert response.status == 400
         assert (await response.json())["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_caller_who_waits_to_send_its_body_is_told_to_go_on(sandbox: Sandbox) -> None:
+    body = {"model": "gpt-4o", "messages": said("x")}
+    async with asyncio.timeout(5):
+        async with sandbox.http.post(
+            f"{sandbox.openai_url}/chat/completions", json=body, expect100=True, headers={"Authorization": "Bearer k"}
+        ) as response:
+            assert response.status == 200

@@ -30,6 +30,8 @@ def server(settings: Settings, recorder: Recorder) -> Server:
     }
 
     async def handle(request: Request) -> web.StreamResponse:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            request.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits for it before a large body
         room = rooms.get(request.path.split("/", 2)[1])
         if room is not None:
             return await room(request)
