@@ -1,5 +1,6 @@
 """A process from start to SIGTERM, as a real process."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +18,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from omnix.account.v1 import account_service_pb2_grpc
 from omnix.account.v1.account_service_pb2 import AuthenticateKeyRequest, ListKeysRequest
+from omnix_kit import logs
 from omnix_kit.errors import CallerError, PlatformError, Reason
 from omnix_kit.rpc import Remote
+from omnix_kit.runtime import Process, run
+from omnix_kit.settings import ServiceSettings
 from omnix_kit.testing import eventually, free_port
 
 FIVE = timedelta(seconds=5)
@@ -132,3 +138,20 @@ async def test_missing_or_wrong_service_token_is_refused(ports: dict[str, str]) 
                     assert told.value.__cause__.code() is grpc.StatusCode.UNAUTHENTICATED
     finally:
         process.kill()
+
+
+def test_process_is_not_ready_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = []
+
+    @asynccontextmanager
+    async def serve(settings: ServiceSettings, process: Process) -> AsyncIterator[None]:
+        lacking.append(process.readiness.lacking())
+        asyncio.get_running_loop().call_later(0.05, lambda: lacking.append(process.readiness.lacking()))
+        asyncio.get_running_loop().call_later(0.1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        yield
+
+    monkeypatch.setattr(logs, "configure", lambda service, level: None)
+    with pytest.raises(SystemExit) as ended:
+        run("little", ServiceSettings, serve)
+    assert ended.value.code == 0
+    assert lacking == [{"start": "the process is starting"}, {}]

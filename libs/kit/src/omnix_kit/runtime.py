@@ -53,6 +53,8 @@ def run(service: str, settings_type: type[SettingsT], serve: Serve[SettingsT]) -
 
 async def _live(service: str, settings: SettingsT, serve: Serve[SettingsT]) -> None:
     process = Process(service)
+    served = False
+    process.readiness.need("start", lambda: None if served else "the process is starting")
     stop = _stop_signal()
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.exporting(service, settings.otlp_endpoint, settings.trace_ratio))
@@ -61,6 +63,7 @@ async def _live(service: str, settings: SettingsT, serve: Serve[SettingsT]) -> N
         except OSError as exc:
             raise ConfigurationError(f"OMNIX_OPS_PORT: cannot listen on {settings.ops_port}: {exc.strerror}") from exc
         await stack.enter_async_context(serve(settings, process))
+        served = True
         _log.info("serving", extra={"ops_port": port, "instance_id": process.instance_id, "pid": os.getpid()})
         await stop.wait()
         process.readiness.stopping = True
