@@ -9,12 +9,15 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from omnix_store import Store, open_store
+from pymongo import AsyncMongoClient, MongoClient
 
 _TOOLS = Path(__file__).parents[3] / ".tools" / "bin"
 _START = 20.0
+_NAMED_SERVER = "OMNIX_TEST_MONGODB_URL"
 
 
 class Clock:
@@ -36,11 +39,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a store of the test's own."""
     if request.param == "sqlite":
-        return f"sqlite://{tmp_path}/data/store.db"
+        yield f"sqlite://{tmp_path}/data/store.db"
+        return
     server: str = request.getfixturevalue("mongodb_server")
-    return f"{server}/test_{uuid.uuid4().hex}"
+    url = urlsplit(server)._replace(path=f"/omnix_test_{uuid.uuid4().hex}").geturl()
+    yield url
+    if _NAMED_SERVER in os.environ:  # the others end with the session
+        with MongoClient[dict[str, object]](url) as client:
+            client.drop_database(client.get_default_database().name)
 
 
 @pytest.fixture
@@ -51,9 +60,9 @@ async def store(store_url: str, clock: Clock) -> AsyncIterator[Store]:
 
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server's URL without a database: the one that was named, a FerretDB of our own, or a container."""
-    if named := os.environ.get("OMNIX_TEST_MONGODB_URL"):
-        yield named.rstrip("/")
+    """The URL of a server: the one that was named, a FerretDB of our own, or one in a container."""
+    if named := os.environ.get(_NAMED_SERVER):
+        yield named
     elif binary := shutil.which("ferretdb") or shutil.which("ferretdb", path=_TOOLS):
         yield from _ferretdb(binary, tmp_path_factory.mktemp("ferretdb"))
     else:
@@ -108,10 +117,10 @@ def _container() -> Iterator[str]:
         container = MongoDbContainer("mongo:7")
         container.start()
     except DockerException as exc:
-        pytest.skip(f"no MongoDB: OMNIX_TEST_MONGODB_URL is unset, there is no ferretdb, and Docker says: {exc}")
+        pytest.skip(f"no MongoDB: {_NAMED_SERVER} is unset, there is no ferretdb, and Docker says: {exc}")
     with container:
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(27017)}"
-        yield f"mongodb://{container.username}:{container.password}@{address}"
+        yield f"mongodb://{container.username}:{container.password}@{address}/?authSource=admin"
 
 
 @pytest.fixture
@@ -119,7 +128,5 @@ async def is_ferretdb(store_url: str) -> bool:
     """Whether the server says it is FerretDB, whose gaps are named where they matter."""
     if store_url.startswith("sqlite"):
         return False
-    from pymongo import AsyncMongoClient
-
     async with AsyncMongoClient[dict[str, object]](store_url, serverSelectionTimeoutMS=5000) as client:
         return "ferretdbVersion" in await client.admin.command("buildInfo")

@@ -74,11 +74,9 @@ class SqliteCollection:
     ) -> Page:
         conditions, keys, limit = checked_where(where), checked_sort(sort), checked_limit(limit)
         after = None if page_token is None else read_page_token(self.spec.name, keys, page_token)
-        segments = [sql.Sql("")] if after is None else sql.segments_after(keys, after)
+        segments = sql.segments(conditions, keys, after)
         await self.make()
-        documents = await self._reads.do(
-            lambda connection: self._find(connection, conditions, segments, keys, limit + 1)
-        )
+        documents = await self._reads.do(lambda connection: self._find(connection, segments, limit + 1))
         return page_of(self.spec.name, keys, documents, limit)
 
     async def update(self, where: Where, change: Change, *, sort: Sequence[str] = ()) -> Document | None:
@@ -162,28 +160,22 @@ class SqliteCollection:
         self, connection: _Connection, conditions: Conditions, keys: Sequence[SortKey]
     ) -> tuple[int, Document] | None:
         condition = self._condition(conditions)
-        order = f" ORDER BY {sql.order_by(keys)}" if keys else ""
+        order = sql.order_by(keys)
         row = connection.execute(
             f"SELECT seq, doc FROM {self._table} WHERE {condition.text}{order} LIMIT 1",  # noqa: S608
             condition.parameters,
         ).fetchone()
         return None if row is None else (row[0], decoded(row[1]))
 
-    def _find(
-        self,
-        connection: _Connection,
-        conditions: Conditions,
-        segments: Sequence[sql.Sql],
-        keys: Sequence[SortKey],
-        limit: int,
-    ) -> list[Document]:
+    def _find(self, connection: _Connection, segments: Sequence[sql.Segment], limit: int) -> list[Document]:
         """Read all documents as one row of lines: fetching row by row takes the interpreter's lock for each."""
         documents: list[Document] = []
+        unexpired = sql.unexpired(self.spec, self._clock())
         for segment in segments:
-            condition = self._condition(conditions, segment)
+            condition = sql.all_of(segment.condition, unexpired)
             [lines] = connection.execute(
                 f"SELECT group_concat(doc, char(10)) FROM (SELECT doc FROM {self._table} "  # noqa: S608
-                f"WHERE {condition.text} ORDER BY {sql.order_by(keys)} LIMIT ?)",
+                f"WHERE {condition.text}{sql.order_by(segment.keys)} LIMIT ?)",
                 (*condition.parameters, limit - len(documents)),
             ).fetchone()
             if lines is not None:

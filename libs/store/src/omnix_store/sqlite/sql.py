@@ -163,34 +163,56 @@ def _looks_composite(value: Scalar) -> bool:
 
 
 def order_by(keys: Sequence[SortKey]) -> str:
-    return ", ".join(f"{field(key.path)} {'DESC' if key.descending else 'ASC'}" for key in keys)
+    """Return the clause, empty for no keys."""
+    if not keys:
+        return ""
+    return " ORDER BY " + ", ".join(f"{field(key.path)} {'DESC' if key.descending else 'ASC'}" for key in keys)
 
 
-def segments_after(keys: Sequence[SortKey], values: Sequence[Scalar]) -> list[Sql]:
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A condition, and the keys whose values still differ where it holds."""
+
+    condition: Sql
+    keys: tuple[SortKey, ...]
+
+
+def segments(conditions: Conditions, keys: Sequence[SortKey], values: Sequence[Scalar] | None) -> list[Segment]:
     """Return what lies behind the given sort values, as ranges of which each follows the one before.
 
     With keys (a, b, id): the rest of the same (a, b), then the rest of the same a, then the rest. Each is a plain
-    range that an index can serve, which one condition with ORs would not be.
+    range that an index can serve, which one condition with ORs would not be. A key that has one value only is left
+    out of the order: SQLite would not see that it makes no difference, and sort.
     """
-    segments = []
+    asked = where(conditions)
+    if values is None:
+        return [Segment(asked, _differing(conditions, keys))]
+    found = []
     for last in reversed(range(len(keys))):
         same = [_is_exactly(key.path, value) for key, value in zip(keys[:last], values[:last], strict=True)]
-        segments += [all_of(*same, behind) for behind in _behind(keys[last], values[last])]
-    return segments
+        for behind, is_one_value in _behind(keys[last], values[last]):
+            differing = keys[last + 1 :] if is_one_value else keys[last:]
+            found.append(Segment(all_of(asked, *same, behind), _differing(conditions, differing)))
+    return found
+
+
+def _differing(conditions: Conditions, keys: Sequence[SortKey]) -> tuple[SortKey, ...]:
+    fixed = {path for path, condition in conditions if isinstance(condition, Is)}
+    return tuple(key for key in keys if key.path not in fixed)
 
 
 def _is_exactly(path: str, value: Scalar) -> Sql:
     return Sql(f"{field(path)} IS NULL") if value is None else _compare(path, "=", value)
 
 
-def _behind(key: SortKey, value: Scalar) -> list[Sql]:
-    """SQLite sorts NULL in front of everything, and compares nothing with it."""
+def _behind(key: SortKey, value: Scalar) -> list[tuple[Sql, bool]]:
+    """SQLite sorts NULL in front of everything, and compares nothing with it; true says that only NULL is left."""
     if not key.descending:
-        return [Sql(f"{field(key.path)} IS NOT NULL") if value is None else _compare(key.path, ">", value)]
+        return [(Sql(f"{field(key.path)} IS NOT NULL") if value is None else _compare(key.path, ">", value), False)]
     if value is None:
         return []
-    rest = [] if key.path == "id" else [Sql(f"{field(key.path)} IS NULL")]
-    return [_compare(key.path, "<", value), *rest]
+    rest = [] if key.path == "id" else [(Sql(f"{field(key.path)} IS NULL"), True)]
+    return [(_compare(key.path, "<", value), False), *rest]
 
 
 def totals(spec: CollectionSpec, asked: Totals, condition: Sql, limit: int) -> Sql:
