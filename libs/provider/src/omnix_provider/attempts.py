@@ -1,0 +1,156 @@
+"""The attempts under way: bounded in number, found by their completion, ended from outside."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+from omnix_kit.errors import OmnixError
+from prometheus_client import Gauge
+
+from omnix_provider.errors import Cancelled, ShuttingDown, TooBusy
+from omnix_provider.types import Attempt
+
+_log = logging.getLogger(__name__)
+
+_END_WITHIN = 5.0
+_COME_AGAIN = timedelta(seconds=1)
+
+_RUNNING = Gauge("omnix_attempts_running", "Attempts under way.", ["kind"])
+
+
+class Running:
+    """An attempt under way, in a task that ``end`` cancels."""
+
+    __slots__ = ("_task", "attempt", "ending", "over")
+
+    def __init__(self, attempt: Attempt, task: "asyncio.Task[object]") -> None:
+        self.attempt = attempt
+        self.ending: OmnixError | None = None
+        """Why it was ended from outside."""
+        self.over = False
+        """Its outcome stands; it only tidies up."""
+        self._task = task
+
+    def end(self, error: OmnixError) -> None:
+        """End it with this error. The first one counts."""
+        if self.ending is None and not self.over:
+            self.ending = error
+            self._task.cancel()
+
+
+class _Bounded:
+    """Attempts of one kind."""
+
+    def __init__(self, kind: str, at_most: int) -> None:
+        self._at_most = at_most
+        self._kind = kind
+        self._gauge = _RUNNING.labels(kind)
+        self.count = 0
+
+    def enter(self) -> None:
+        if self.count >= self._at_most:
+            raise TooBusy(f"The adapter runs {self.count} {self._kind}, which is its limit.", retry_after=_COME_AGAIN)
+        self.count += 1
+        self._gauge.set(self.count)
+
+    def leave(self) -> None:
+        self.count -= 1
+        self._gauge.set(self.count)
+
+
+class Attempts:
+    """Of one process; made by ``running_attempts``."""
+
+    def __init__(self, max_streams: int, max_calls: int) -> None:
+        self._streams = _Bounded("streams", max_streams)
+        self._calls = _Bounded("calls", max_calls)
+        self._by_completion: dict[str, list[Running]] = {}
+        self._draining = False
+        self._none_left = asyncio.Event()
+
+    def __len__(self) -> int:
+        return self._streams.count + self._calls.count
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """:raises OmnixError: when there is no room, or the process is stopping."""
+        with self._room(self._calls):
+            yield
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """:raises OmnixError: when there is no room, or the process is stopping."""
+        with self._room(self._streams):
+            yield
+
+    @contextmanager
+    def _room(self, bounded: _Bounded) -> Iterator[None]:
+        if self._draining:
+            raise ShuttingDown("The adapter is being stopped.", retry_after=_COME_AGAIN)
+        bounded.enter()
+        try:
+            yield
+        finally:
+            bounded.leave()
+            self._left()
+
+    def _left(self) -> None:
+        if self._draining and not len(self):
+            self._none_left.set()
+
+    @contextmanager
+    def running(self, running: Running) -> Iterator[None]:
+        """While inside, ``cancel`` finds it."""
+        completion_id = running.attempt.completion_id
+        self._by_completion.setdefault(completion_id, []).append(running)
+        try:
+            yield
+        finally:
+            siblings = self._by_completion[completion_id]
+            siblings.remove(running)
+            if not siblings:
+                del self._by_completion[completion_id]
+
+    def cancel(self, completion_id: str, attempt_id: str, cause: str) -> bool:
+        """End an attempt, or all of the completion; tells whether one was here."""
+        found = [
+            running
+            for running in self._by_completion.get(completion_id, ())
+            if not attempt_id or running.attempt.attempt_id == attempt_id
+        ]
+        for running in found:
+            _log.info("cancelled", extra={"completion_id": completion_id, "cause": cause})
+            running.end(Cancelled("The completion was cancelled."))
+        return bool(found)
+
+    async def _drain(self, grace: timedelta) -> None:
+        self._draining = True
+        if not len(self):
+            return
+        _log.info("waiting for attempts", extra={"attempts": len(self), "grace_s": grace.total_seconds()})
+        if await self._emptied(grace.total_seconds()):
+            return
+        for siblings in list(self._by_completion.values()):
+            for running in list(siblings):
+                running.end(ShuttingDown("The adapter is being stopped.", retry_after=_COME_AGAIN))
+        if not await self._emptied(_END_WITHIN):
+            _log.error("attempts did not end", extra={"attempts": len(self)})
+
+    async def _emptied(self, within: float) -> bool:
+        try:
+            async with asyncio.timeout(within):
+                await self._none_left.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def draining(attempts: Attempts, grace: timedelta) -> AsyncIterator[None]:
+    """On leaving: refuse new attempts, wait for those under way, and end what is left after the grace."""
+    try:
+        yield
+    finally:
+        await attempts._drain(grace)

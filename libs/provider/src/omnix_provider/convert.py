@@ -1,0 +1,312 @@
+"""Between the contracts and the domain. An enum's zero value is refused."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import TypeVar
+
+from omnix.completion.v1 import completion_pb2 as pb
+from omnix.provider.v1 import provider_pb2
+from omnix_kit.convert import Caller, price_from_proto, timestamp
+from omnix_kit.ids import is_id
+
+from omnix_provider import types as t
+from omnix_provider.errors import InvalidRequest
+
+_ROLES = MappingProxyType(
+    {
+        pb.ROLE_SYSTEM: t.Role.SYSTEM,
+        pb.ROLE_DEVELOPER: t.Role.DEVELOPER,
+        pb.ROLE_USER: t.Role.USER,
+        pb.ROLE_ASSISTANT: t.Role.ASSISTANT,
+        pb.ROLE_TOOL: t.Role.TOOL,
+    }
+)
+_EFFORTS = MappingProxyType(
+    {
+        pb.Reasoning.EFFORT_NONE: t.Effort.NONE,
+        pb.Reasoning.EFFORT_MINIMAL: t.Effort.MINIMAL,
+        pb.Reasoning.EFFORT_LOW: t.Effort.LOW,
+        pb.Reasoning.EFFORT_MEDIUM: t.Effort.MEDIUM,
+        pb.Reasoning.EFFORT_HIGH: t.Effort.HIGH,
+        pb.Reasoning.EFFORT_MAX: t.Effort.MAX,
+    }
+)
+_MODES = MappingProxyType(
+    {
+        pb.COMPUTE_MODE_FLASH: t.ComputeMode.FLASH,
+        pb.COMPUTE_MODE_THINK: t.ComputeMode.THINK,
+        pb.COMPUTE_MODE_ULTRA_THINK: t.ComputeMode.ULTRA_THINK,
+    }
+)
+_TOOL_MODES = MappingProxyType(
+    {
+        pb.ToolChoice.MODE_AUTO: t.ToolMode.AUTO,
+        pb.ToolChoice.MODE_NONE: t.ToolMode.NONE,
+        pb.ToolChoice.MODE_REQUIRED: t.ToolMode.REQUIRED,
+        pb.ToolChoice.MODE_NAMED: t.ToolMode.NAMED,
+    }
+)
+_FORMATS = MappingProxyType(
+    {
+        pb.ResponseFormat.KIND_TEXT: t.FormatKind.TEXT,
+        pb.ResponseFormat.KIND_JSON: t.FormatKind.JSON,
+        pb.ResponseFormat.KIND_JSON_SCHEMA: t.FormatKind.JSON_SCHEMA,
+    }
+)
+_MODES_TO_PROTO = MappingProxyType({mode: number for number, mode in _MODES.items()})
+_FINISH: Mapping[t.FinishReason, "pb.FinishReason.ValueType"] = MappingProxyType(
+    {
+        t.FinishReason.STOP: pb.FINISH_REASON_STOP,
+        t.FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+        t.FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
+        t.FinishReason.CONTENT_FILTER: pb.FINISH_REASON_CONTENT_FILTER,
+        t.FinishReason.OTHER: pb.FINISH_REASON_OTHER,
+    }
+)
+
+_TENANT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+WordT = TypeVar("WordT", bound=Enum)
+NumberT = TypeVar("NumberT", bound=int)
+
+
+def _word(table: Mapping[NumberT, WordT], value: NumberT, param: str) -> WordT:
+    found = table.get(value)
+    if found is None:
+        raise InvalidRequest(f"{param} has no value that is known here.", param=param)
+    return found
+
+
+def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
+    """:raises InvalidRequest: when an id has not the form of one; ids become parts of subjects."""
+    for field, value in (("attempt_id", message.attempt_id), ("completion_id", message.completion_id)):
+        if not is_id(value):
+            raise InvalidRequest(f"{field} is not an id.", param=field)
+    caller = message.caller
+    if not _TENANT.fullmatch(caller.tenant_id):
+        raise InvalidRequest("tenant_id is not an id.", param="tenant_id")
+    return t.Attempt(
+        attempt_id=message.attempt_id,
+        completion_id=message.completion_id,
+        number=message.number,
+        caller=Caller(caller.tenant_id, caller.team_id, caller.user_id, caller.key_id),
+        provider=message.provider,
+        model=message.model,
+        price=price_from_proto(message.price) if message.HasField("price") else None,
+        route=message.route,
+    )
+
+
+def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
+    """:raises InvalidRequest: when a value is unspecified or unknown."""
+    has = message.HasField
+    return t.CompletionRequest(
+        model=message.model,
+        messages=tuple(_message_from_proto(each, f"messages[{i}]") for i, each in enumerate(message.messages)),
+        tools=tuple(
+            t.Tool(
+                name=tool.name,
+                description=tool.description,
+                parameters_json=tool.parameters_json,
+                strict=tool.strict if tool.HasField("strict") else None,
+            )
+            for tool in message.tools
+        ),
+        tool_choice=t.ToolChoice(_word(_TOOL_MODES, message.tool_choice.mode, "tool_choice"), message.tool_choice.name)
+        if has("tool_choice")
+        else None,
+        parallel_tool_calls=message.parallel_tool_calls if has("parallel_tool_calls") else None,
+        response_format=_format_from_proto(message.response_format) if has("response_format") else None,
+        sampling=_sampling_from_proto(message.sampling) if has("sampling") else _NO_SAMPLING,
+        max_output_tokens=message.max_output_tokens if has("max_output_tokens") else None,
+        stop=tuple(message.stop),
+        seed=message.seed if has("seed") else None,
+        reasoning=_reasoning_from_proto(message.reasoning) if has("reasoning") else None,
+        compute_mode=_word(_MODES, message.compute_mode, "compute_mode") if has("compute_mode") else None,
+        metadata=dict(message.metadata),
+        end_user=message.end_user,
+        candidate_count=message.candidate_count if has("candidate_count") else None,
+        vendor_parameters=dict(message.vendor_parameters),
+    )
+
+
+_NO_SAMPLING = t.Sampling()
+
+
+def _message_from_proto(message: pb.Message, where: str) -> t.Message:
+    return t.Message(
+        role=_word(_ROLES, message.role, f"{where}.role"),
+        parts=tuple(_part_from_proto(part, where) for part in message.parts),
+        name=message.name,
+        tool_calls=tuple(
+            t.ToolCall(call.id, call.name, call.arguments_json, call.signature) for call in message.tool_calls
+        ),
+        tool_call_id=message.tool_call_id,
+        tool_failed=message.tool_failed,
+        reasoning=tuple(
+            t.Reasoned(part.text, part.signature, part.redacted, part.provider) for part in message.reasoning
+        ),
+        refusal=message.refusal,
+    )
+
+
+def _part_from_proto(part: pb.Part, where: str) -> t.Part:
+    match part.WhichOneof("kind"):
+        case "text":
+            return t.Text(part.text, part.cache_breakpoint)
+        case "image":
+            image = part.image
+            source = image.WhichOneof("source")
+            if source is None:
+                raise InvalidRequest("An image needs an address or data.", param=f"{where}.content")
+            return t.Image(
+                url=image.url if source == "url" else None,
+                data=image.data if source == "data" else None,
+                media_type=image.media_type,
+                detail=image.detail,
+                cache_breakpoint=part.cache_breakpoint,
+            )
+        case "audio":
+            return t.Audio(part.audio.data, part.audio.format, part.cache_breakpoint)
+        case "file":
+            file = part.file
+            source_of_file = file.WhichOneof("source")
+            if source_of_file is None:
+                raise InvalidRequest("A file needs data, an id or an address.", param=f"{where}.content")
+            return t.File(
+                data=file.data if source_of_file == "data" else None,
+                file_id=file.file_id if source_of_file == "file_id" else None,
+                url=file.url if source_of_file == "url" else None,
+                media_type=file.media_type,
+                filename=file.filename,
+                cache_breakpoint=part.cache_breakpoint,
+            )
+        case _:
+            raise InvalidRequest("A part of a message is empty or of an unknown kind.", param=f"{where}.content")
+
+
+def _format_from_proto(message: pb.ResponseFormat) -> t.ResponseFormat:
+    return t.ResponseFormat(
+        kind=_word(_FORMATS, message.kind, "response_format"),
+        name=message.name,
+        description=message.description,
+        schema_json=message.schema_json,
+        strict=message.strict if message.HasField("strict") else None,
+    )
+
+
+def _sampling_from_proto(message: pb.Sampling) -> t.Sampling:
+    has = message.HasField
+    return t.Sampling(
+        temperature=message.temperature if has("temperature") else None,
+        top_p=message.top_p if has("top_p") else None,
+        top_k=message.top_k if has("top_k") else None,
+        frequency_penalty=message.frequency_penalty if has("frequency_penalty") else None,
+        presence_penalty=message.presence_penalty if has("presence_penalty") else None,
+    )
+
+
+def _reasoning_from_proto(message: pb.Reasoning) -> t.Reasoning:
+    return t.Reasoning(
+        effort=_word(_EFFORTS, message.effort, "reasoning_effort") if message.HasField("effort") else None,
+        budget_tokens=message.budget_tokens if message.HasField("budget_tokens") else None,
+        include=message.include,
+    )
+
+
+def chunk_to_proto(chunk: t.Chunk) -> pb.Chunk:
+    """Made for every token, so the common case, a delta of text, comes first and sets one field."""
+    message = pb.Chunk(text=chunk.text)
+    if chunk.choice_index:
+        message.choice_index = chunk.choice_index
+    if chunk.finish_reason is not None:
+        message.finish_reason = _FINISH[chunk.finish_reason]
+    if chunk.tool_calls:
+        for call in chunk.tool_calls:
+            message.tool_calls.add(
+                index=call.index,
+                id=call.id,
+                name=call.name,
+                arguments_json=call.arguments_json,
+                signature=call.signature,
+            )
+    if chunk.reasoning is not None:
+        message.reasoning.CopyFrom(_reasoned_to_proto(chunk.reasoning))
+    if chunk.refusal:
+        message.refusal = chunk.refusal
+    return message
+
+
+def _reasoned_to_proto(part: t.Reasoned) -> pb.ReasoningPart:
+    return pb.ReasoningPart(text=part.text, signature=part.signature, redacted=part.redacted, provider=part.provider)
+
+
+def compute_mode_to_proto(mode: t.ComputeMode) -> "pb.ComputeMode.ValueType":
+    return _MODES_TO_PROTO[mode]
+
+
+def usage_to_proto(usage: t.Usage) -> pb.Usage:
+    return pb.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
+        estimated=usage.estimated,
+    )
+
+
+def completion_to_proto(completion: t.Completion, completion_id: str, usage: t.Usage) -> pb.Completion:
+    """:param usage: what is metered, which is an estimate when the vendor did not count."""
+    message = pb.Completion(
+        completion_id=completion_id,
+        create_time=timestamp(completion.create_time or datetime.now(UTC)),
+        vendor_model=completion.vendor_model,
+        vendor_id=completion.vendor_id,
+        system_fingerprint=completion.system_fingerprint,
+        service_tier=completion.service_tier,
+        usage=usage_to_proto(usage),
+    )
+    for choice in completion.choices:
+        answer = message.choices.add(index=choice.index, finish_reason=_FINISH[choice.finish_reason]).message
+        _fill_answer(answer, choice.message)
+    return message
+
+
+def _fill_answer(answer: pb.Message, message: t.Message) -> None:
+    answer.role = pb.ROLE_ASSISTANT
+    for part in message.parts:
+        if not isinstance(part, t.Text):
+            raise TypeError("an answer holds text; other parts are not in the contract yet")
+        answer.parts.add(text=part.text)
+    for call in message.tool_calls:
+        answer.tool_calls.add(id=call.id, name=call.name, arguments_json=call.arguments_json, signature=call.signature)
+    for reasoned in message.reasoning:
+        answer.reasoning.append(_reasoned_to_proto(reasoned))
+    if message.refusal:
+        answer.refusal = message.refusal
+
+
+def head_to_proto(head: t.Head | None, attempt: t.Attempt, sender_id: str) -> pb.Start:
+    head = head or t.Head()
+    return pb.Start(
+        create_time=timestamp(head.create_time or datetime.now(UTC)),
+        model=f"{attempt.provider}/{attempt.model}",
+        vendor_model=head.vendor_model,
+        system_fingerprint=head.system_fingerprint,
+        service_tier=head.service_tier,
+        tenant_id=attempt.caller.tenant_id,
+        key_id=attempt.caller.key_id,
+        sender_id=sender_id,
+    )
+
+
+def models_to_proto(provider: str, models: Sequence[t.ServedModel]) -> list[provider_pb2.ProviderModel]:
+    return [
+        provider_pb2.ProviderModel(provider=provider, model=model.model, owned_by=model.owned_by) for model in models
+    ]

@@ -1,0 +1,42 @@
+"""What is written down about an ended attempt."""
+
+from omnix.usage.v1 import usage_pb2
+from omnix_kit.errors import OmnixError
+from omnix_kit.money import Price, Tokens, cost_micros
+
+from omnix_provider.errors import Cancelled, DeadlineExceeded, ShuttingDown
+from omnix_provider.types import Usage
+
+
+def outcome_of(error: OmnixError | None) -> "usage_pb2.AttemptOutcome.ValueType":
+    match error:
+        case None:
+            return usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED
+        case Cancelled() | DeadlineExceeded():
+            return usage_pb2.ATTEMPT_OUTCOME_CANCELLED
+        case ShuttingDown():
+            return usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED
+        case _:
+            return usage_pb2.ATTEMPT_OUTCOME_FAILED
+
+
+def usage_of(error: OmnixError | None, counted: Usage | None, input_tokens: int, output_tokens: int) -> Usage:
+    """The vendor's count where it came; nothing for a refusal by status; otherwise the estimate."""
+    if counted is not None:
+        return counted
+    if error is not None and (error.provider_status or 0) >= 400:
+        return Usage()
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+
+
+def cost_of(usage: Usage, price: Price | None) -> int | None:
+    if price is None:
+        return None
+    tokens = Tokens(
+        input=usage.input_tokens,
+        output=usage.output_tokens,
+        cached_input=usage.cached_input_tokens,
+        cache_write_input=usage.cache_write_input_tokens,
+        reasoning=usage.reasoning_tokens,
+    )
+    return cost_micros(tokens, price)

@@ -1,0 +1,310 @@
+"""Chunks on their way: numbered, put together, digested, published, kept, and published again.
+
+A message is kept from before it is sent until a while after its stream ended. Core NATS loses what was on the way when
+a connection breaks, and the recording stream lives in memory, so after every reconnection everything that is kept is
+published again from its beginning; readers drop what they have by its number.
+"""
+
+import asyncio
+import logging
+import time
+from array import array
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from omnix.completion.v1 import completion_pb2 as pb
+from omnix.provider.v1 import heartbeat_pb2
+from omnix_kit import streams, subjects
+from omnix_kit.digest import digest
+from omnix_kit.errors import PlatformError
+from omnix_kit.messaging import Messaging
+from prometheus_client import Counter
+
+from omnix_provider.convert import chunk_to_proto
+from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
+
+_log = logging.getLogger(__name__)
+
+_MESSAGE_BYTES = 64 * 1024
+_DELTA_CHARACTERS = 12 * 1024
+"""A delta that is longer is split: at four bytes a character it still fits into a message."""
+_KEPT_BYTES_A_STREAM = 256 * 1024
+_KEPT_AFTER_END = 15.0
+"""Seconds of a standing connection."""
+_HEARTBEAT_EVERY = 1.0
+
+_MESSAGES = Counter("omnix_chunk_messages_total", "Messages of chunks published, repetitions included.")
+_REPEATED = Counter("omnix_chunk_messages_repeated_total", "Messages published again after a reconnection.")
+_FORGOTTEN = Counter("omnix_chunk_messages_forgotten_total", "Messages dropped unsent, because too many were kept.")
+
+
+class _Kept:
+    """The messages of one stream, in one buffer: a bytes object each would double the memory of small ones."""
+
+    __slots__ = ("_data", "_ends", "sent", "subject")
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self._data = bytearray()
+        self._ends = array("I")
+        self.sent = 0
+        """How many of them were handed to the connection since it stands."""
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, index: int) -> bytes:
+        return bytes(self._data[self._ends[index - 1] if index else 0 : self._ends[index]])
+
+    def append(self, message: bytes) -> None:
+        self._data += message
+        self._ends.append(len(self._data))
+        if len(self._data) > _KEPT_BYTES_A_STREAM:
+            self._forget(len(self._data) // 2)
+
+    def _forget(self, at_least: int) -> None:
+        """Drop the oldest, but never the last, so that every stream's end is told."""
+        count = 0
+        while count < len(self._ends) - 1 and self._ends[count] < at_least:
+            count += 1
+        if count == 0:
+            return
+        size = self._ends[count - 1]
+        del self._data[:size]
+        self._ends = array("I", (end - size for end in self._ends[count:]))
+        if count > self.sent:
+            _FORGOTTEN.inc(count - self.sent)
+        self.sent = max(0, self.sent - count)
+
+
+class ChunkStream:
+    """The sending end of one attempt's stream."""
+
+    __slots__ = ("_attempt", "_completion_id", "_digest", "_kept", "_publisher", "_sending", "_seq", "_start")
+
+    def __init__(self, publisher: "Publisher", subject: str, completion_id: str, attempt: int) -> None:
+        self._publisher = publisher
+        self._completion_id = completion_id
+        self._attempt = attempt
+        self._kept = _Kept(subject)
+        self._seq = 0
+        self._digest = 0
+        self._sending = False
+        self._start: pb.Start | None = None
+
+    def start(self, start: pb.Start) -> None:
+        """What the first message carries."""
+        self._start = start
+
+    async def send(self, chunks: Sequence[Chunk]) -> None:
+        """Publish chunks that arrived together. While the broker is away they are kept and nothing waits."""
+        if len(chunks) == 1 and len(chunks[0].text) < _DELTA_CHARACTERS and not chunks[0].tool_calls:
+            self._keep([self._number(chunks[0])])
+        else:
+            for group in _groups(chunks):
+                self._keep([self._number(chunk) for chunk in group])
+        await self._catch_up()
+
+    async def end(self, end: pb.End) -> None:
+        """Publish the last message; count and digest are filled in here."""
+        end.count = self._seq
+        end.digest = self._digest
+        self._keep([], end)
+        self._publisher._ended(self)
+        await self._catch_up()
+
+    def _number(self, chunk: Chunk) -> pb.Chunk:
+        message = chunk_to_proto(chunk)
+        self._digest = digest(self._digest, message)
+        return message
+
+    def _keep(self, chunks: list[pb.Chunk], end: pb.End | None = None) -> None:
+        message = pb.CompletionChunks(
+            completion_id=self._completion_id,
+            attempt=self._attempt,
+            first_seq=self._seq,
+            chunks=chunks,
+            start=self._start,
+            end=end,
+        )
+        self._start = None
+        self._seq += len(chunks)
+        self._kept.append(message.SerializeToString())
+
+    async def _catch_up(self) -> None:
+        """Send what is kept and was not sent. Whoever is first sends for all, so the order holds."""
+        if self._sending:
+            return
+        kept = self._kept
+        messaging = self._publisher._messaging
+        self._sending = True
+        try:
+            while kept.sent < len(kept):
+                if messaging.lacking() is not None:
+                    return
+                index, kept.sent = kept.sent, kept.sent + 1
+                try:
+                    await messaging.publish(kept.subject, kept[index])
+                except PlatformError:
+                    kept.sent = min(kept.sent, index)
+                    return
+                _MESSAGES.inc()
+        finally:
+            self._sending = False
+
+
+class Publisher:
+    """Of one process; made by ``publishing``."""
+
+    def __init__(self, messaging: Messaging, sender_id: str, retained_bytes: int) -> None:
+        self._messaging = messaging
+        self._retained_bytes = retained_bytes
+        self._open: set[ChunkStream] = set()
+        self._over: deque[tuple[float, ChunkStream]] = deque()
+        self._over_bytes = 0
+        self._came_back = asyncio.Event()
+        self.sender_id = sender_id
+
+    def stream(self, subject: str, completion_id: str, attempt: int) -> ChunkStream:
+        """Open a stream. Whoever opens it ends it, or abandons it while nothing was sent."""
+        stream = ChunkStream(self, subject, completion_id, attempt)
+        self._open.add(stream)
+        return stream
+
+    def abandon(self, stream: ChunkStream) -> None:
+        """The attempt failed before its first content: there is nothing to tell on this stream."""
+        self._open.discard(stream)
+
+    def _ended(self, stream: ChunkStream) -> None:
+        if stream in self._open:
+            self._open.discard(stream)
+            self._over.append((time.monotonic(), stream))
+            self._over_bytes += stream._kept.size
+
+    def _all(self) -> Iterator[ChunkStream]:
+        yield from list(self._open)
+        yield from [stream for _, stream in self._over]
+
+    async def _at_connection(self) -> None:
+        await streams.ensure(self._messaging.jetstream, streams.CHUNKS)
+        for stream in self._all():
+            _REPEATED.inc(stream._kept.sent)
+            stream._kept.sent = 0
+        # Ended streams get their full time once more: it is counted while the connection stands.
+        now = time.monotonic()
+        self._over = deque((now, stream) for _, stream in self._over)
+        self._came_back.set()
+
+    async def _republish(self) -> None:
+        while True:
+            await self._came_back.wait()
+            self._came_back.clear()
+            await self._messaging.ready()
+            for stream in self._all():
+                await stream._catch_up()
+
+    async def _beat(self) -> None:
+        """Once a second: tell that the process lives, send what stayed behind, forget what is old."""
+        subject = subjects.sender_heartbeat(self.sender_id)
+        while True:
+            if self._messaging.lacking() is None:
+                beat = heartbeat_pb2.SenderHeartbeat(sender_id=self.sender_id, open_streams=len(self._open))
+                try:
+                    await self._messaging.publish(subject, beat.SerializeToString())
+                except PlatformError as exc:
+                    _log.debug("no heartbeat", extra={"error": str(exc)})
+                for stream in self._all():
+                    if stream._kept.sent < len(stream._kept):
+                        await stream._catch_up()
+            self._forget()
+            await asyncio.sleep(_HEARTBEAT_EVERY)
+
+    def _forget(self) -> None:
+        standing = self._messaging.lacking() is None
+        now = time.monotonic()
+        while self._over:
+            since, stream = self._over[0]
+            if self._over_bytes <= self._retained_bytes and not (standing and now - since > _KEPT_AFTER_END):
+                break
+            self._over.popleft()
+            self._over_bytes -= stream._kept.size
+
+
+@asynccontextmanager
+async def publishing(messaging: Messaging, sender_id: str, retained_bytes: int) -> AsyncIterator[Publisher]:
+    """Publish, and tell that this process lives, while inside."""
+    publisher = Publisher(messaging, sender_id, retained_bytes)
+    messaging.at_connection(publisher._at_connection)
+    tasks = [asyncio.create_task(publisher._republish()), asyncio.create_task(publisher._beat())]
+    try:
+        yield publisher
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """Cut chunks into messages of bounded size."""
+    group: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        for piece in _pieces(chunk):
+            weight = 4 * _characters(piece) + 64
+            if group and size + weight > _MESSAGE_BYTES:
+                yield group
+                group, size = [], 0
+            group.append(piece)
+            size += weight
+    if group:
+        yield group
+
+
+def _characters(chunk: Chunk) -> int:
+    count = len(chunk.text) + len(chunk.refusal)
+    if chunk.reasoning is not None:
+        count += len(chunk.reasoning.text)
+    for call in chunk.tool_calls:
+        count += len(call.id) + len(call.name) + len(call.arguments_json)
+    return count
+
+
+def _pieces(chunk: Chunk) -> Iterator[Chunk]:
+    """A chunk that is too large for one message as several that append to the same."""
+    if _characters(chunk) <= _DELTA_CHARACTERS:
+        yield chunk
+        return
+    index = chunk.choice_index
+    if chunk.reasoning is not None:
+        for text in _cut(chunk.reasoning.text):
+            yield Chunk(choice_index=index, reasoning=Reasoned(text, provider=chunk.reasoning.provider))
+        if chunk.reasoning.signature or chunk.reasoning.redacted:
+            reasoned = chunk.reasoning
+            yield Chunk(
+                choice_index=index,
+                reasoning=Reasoned("", reasoned.signature, reasoned.redacted, reasoned.provider),
+            )
+    for text in _cut(chunk.text):
+        yield Chunk(text, index)
+    for text in _cut(chunk.refusal):
+        yield Chunk(choice_index=index, refusal=text)
+    for call in chunk.tool_calls:
+        first, *more = list(_cut(call.arguments_json)) or [""]
+        yield Chunk(
+            choice_index=index,
+            tool_calls=(ToolCallDelta(call.index, call.id, call.name, first, call.signature),),
+        )
+        for text in more:
+            yield Chunk(choice_index=index, tool_calls=(ToolCallDelta(call.index, arguments_json=text),))
+    if chunk.finish_reason is not None:
+        yield Chunk(choice_index=index, finish_reason=chunk.finish_reason)
+
+
+def _cut(text: str) -> Iterator[str]:
+    for at in range(0, len(text), _DELTA_CHARACTERS):
+        yield text[at : at + _DELTA_CHARACTERS]

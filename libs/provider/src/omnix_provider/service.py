@@ -1,0 +1,70 @@
+"""An adapter's process, but for its providers."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from omnix.provider.v1 import provider_service_pb2_grpc
+from omnix_kit import subjects
+from omnix_kit.errors import ConfigurationError
+from omnix_kit.messaging import nats_connection
+from omnix_kit.rpc import grpc_server
+from omnix_kit.runtime import Process
+
+from omnix_provider.attempts import Attempts, draining
+from omnix_provider.handlers import on_cancel
+from omnix_provider.publisher import publishing
+from omnix_provider.servicer import SERVICE, ProviderServicer
+from omnix_provider.settings import AdapterSettings
+from omnix_provider.types import Provider
+from omnix_provider.usage import metering
+
+_ON_THE_WAY = 1024
+"""Slots of the journal for events that wait to be acknowledged, beside those of running attempts."""
+
+
+@asynccontextmanager
+async def serving(settings: AdapterSettings, process: Process, providers: Sequence[Provider]) -> AsyncIterator[None]:
+    """Answer ``ProviderService`` for these providers while inside.
+
+    Leaving refuses new attempts, lets those under way finish within the grace, ends the rest, and brings every usage
+    event to safety.
+
+    :raises ConfigurationError: when the data folder or an address cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
+        try:
+            meter = await stack.enter_async_context(
+                metering(
+                    messaging,
+                    settings.data_dir / process.service,
+                    slots=settings.max_streams + settings.max_calls + _ON_THE_WAY,
+                    spool_bytes=settings.spool_bytes,
+                )
+            )
+        except OSError as exc:
+            raise ConfigurationError(f"OMNIX_DATA_DIR: cannot be used: {exc}") from exc
+        process.readiness.need("usage", meter.lacking)
+        publisher = await stack.enter_async_context(publishing(messaging, process.instance_id, settings.retained_bytes))
+        attempts = Attempts(settings.max_streams, settings.max_calls)
+        subscribed = False
+
+        async def subscribe_once() -> None:
+            nonlocal subscribed
+            if not subscribed:
+                await messaging.subscribe(subjects.CANCEL_REQUESTED, partial(on_cancel, attempts=attempts))
+                subscribed = True
+
+        messaging.at_connection(subscribe_once)
+        servicer = ProviderServicer({each.name: each for each in providers}, attempts, meter, publisher, settings)
+        await stack.enter_async_context(
+            grpc_server(
+                settings,
+                process.readiness,
+                [SERVICE],
+                lambda server: provider_service_pb2_grpc.add_ProviderServiceServicer_to_server(servicer, server),
+            )
+        )
+        await stack.enter_async_context(draining(attempts, settings.grace))
+        yield

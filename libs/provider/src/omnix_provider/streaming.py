@@ -1,0 +1,204 @@
+"""One streamed attempt, from the call of the vendor to the last message.
+
+It lives in a task of its own: whoever asked for it may leave. Its end is told exactly once to each of three: who waits
+for the first content, who reads the chunks, and the meter.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+
+from omnix.completion.v1 import completion_pb2 as pb
+from omnix_kit.convert import error_to_proto
+from omnix_kit.errors import OmnixError, PlatformError, Reason
+
+from omnix_provider import estimate
+from omnix_provider.attempts import Running
+from omnix_provider.convert import head_to_proto, usage_to_proto
+from omnix_provider.errors import Cancelled, Cut, TimedOut
+from omnix_provider.outcome import cost_of, outcome_of, usage_of
+from omnix_provider.publisher import ChunkStream, Publisher
+from omnix_provider.types import Attempt, Batch, Chunk, CompletionRequest, Head, Provider, Usage
+from omnix_provider.usage import Metered
+
+_log = logging.getLogger(__name__)
+
+_USAGE_WITHIN = 2.0
+"""After the last finish reason, seconds in which the vendor may send usage and its end marker."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    first_content: timedelta
+    idle: timedelta
+    whole: timedelta
+
+
+class Streaming:
+    """A streamed attempt."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        request: CompletionRequest,
+        attempt: Attempt,
+        metered: Metered,
+        publisher: Publisher,
+        chunks: ChunkStream,
+        limits: Limits,
+        input_tokens: int,
+        first_content: "asyncio.Future[None]",
+    ) -> None:
+        """:param first_content: done when the first content was published; fails with the error when none came."""
+        self._provider = provider
+        self._request = request
+        self._attempt = attempt
+        self._metered = metered
+        self._publisher = publisher
+        self._chunks = chunks
+        self._limits = limits
+        self._input_tokens = input_tokens
+        self._output = estimate.OutputEstimate()
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._watch = _Watch(self._loop, self._began + limits.whole.total_seconds(), self._expired)
+        self._head: Head | None = None
+        self._usage: Usage | None = None
+        self._unfinished: set[int] = set()
+        self._finished = 0
+        self._end_marker = False
+        self._running: Running | None = None
+        self._first_content = first_content
+
+    async def run(self, running: Running) -> None:
+        """Never raises."""
+        self._running = running
+        self._watch.within(self._limits.first_content.total_seconds())
+        error: OmnixError | None
+        try:
+            await self._relay()
+            error = self._missing()
+        except asyncio.CancelledError:
+            error = running.ending or Cancelled("The attempt was cancelled.")
+        except OmnixError as exc:
+            error = exc
+        except Exception:
+            _log.exception("attempt failed by a defect")
+            error = PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
+        running.over = True
+        self._watch.stop()
+        if self._whole():
+            error = None  # what went wrong after the last finish reason takes nothing from the answer
+        try:
+            await self._finish(error)
+        except Exception:
+            _log.exception("the end of a stream could not be told")
+
+    async def _relay(self) -> None:
+        async with aclosing(
+            self._provider.stream(self._request, self._attempt, self._metered.handed_over)  # type: ignore[type-var]
+        ) as batches:
+            async for batch in batches:
+                await self._take(batch)
+                if batch.done:
+                    self._end_marker = True
+                    if self._usage is not None or not self._finished:
+                        return
+
+    async def _take(self, batch: Batch) -> None:
+        if batch.head is not None:
+            self._head = batch.head
+        if batch.usage is not None:
+            self._usage = batch.usage
+        if not batch.chunks:
+            return
+        content = False
+        for chunk in batch.chunks:
+            content |= self._output.add(chunk)
+            self._note(chunk)
+        self._metered.progress(self._output.tokens)
+        if self._whole():
+            self._watch.within(_USAGE_WITHIN)
+        elif content:
+            self._watch.within(self._limits.idle.total_seconds())
+        if not self._first_content.done():
+            self._metered.first_content()
+            self._chunks.start(head_to_proto(self._head, self._attempt, self._publisher.sender_id))
+            await self._chunks.send(batch.chunks)
+            self._first_content.set_result(None)
+        else:
+            await self._chunks.send(batch.chunks)
+
+    def _note(self, chunk: Chunk) -> None:
+        if chunk.finish_reason is None:
+            self._unfinished.add(chunk.choice_index)
+        else:
+            self._unfinished.discard(chunk.choice_index)
+            self._finished += 1
+
+    def _whole(self) -> bool:
+        """Every alternative has its finish reason. A vendor that properly ends with fewer than asked is done too."""
+        expected = 1 if self._end_marker else self._request.candidate_count or 1
+        return not self._unfinished and self._finished >= expected
+
+    def _missing(self) -> OmnixError | None:
+        if self._whole():
+            return None
+        return Cut("The provider broke off in the middle of the answer.", provider=self._attempt.provider)
+
+    def _expired(self) -> None:
+        if self._running is None:
+            return
+        what = "the first content" if not self._first_content.done() else "more content"
+        self._running.end(TimedOut(f"The provider did not send {what} in time.", provider=self._attempt.provider))
+
+    async def _finish(self, error: OmnixError | None) -> None:
+        usage = usage_of(error, self._usage, self._input_tokens, self._output.tokens)
+        self._metered.close(outcome_of(error), usage, error)
+        if not self._first_content.done():
+            self._publisher.abandon(self._chunks)
+            self._first_content.set_exception(error or _EMPTY)
+            self._first_content.exception()  # whoever waited may have left
+            return
+        end = pb.End(
+            usage=usage_to_proto(usage),
+            error=None if error is None else error_to_proto(error),
+            cost_micros=cost_of(usage, self._attempt.price),
+            first_content_us=self._metered.first_content_us,
+        )
+        await self._chunks.end(end)
+
+
+_EMPTY = PlatformError("The stream ended without a word.", reason=Reason.INTERNAL)
+
+
+class _Watch:
+    """One timer for all of a stream's limits: it is set anew only when it fires early or the limit becomes shorter."""
+
+    __slots__ = ("_at", "_expired", "_handle", "_last", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, last: float, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._last = last
+        self._expired = expired
+        self._at = last
+        self._handle = loop.call_at(last, self._fire)
+
+    def within(self, seconds: float) -> None:
+        at = min(self._loop.time() + seconds, self._last)
+        self._at = at
+        if at < self._handle.when():
+            self._handle.cancel()
+            self._handle = self._loop.call_at(at, self._fire)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def _fire(self) -> None:
+        if self._loop.time() < self._at:
+            self._handle = self._loop.call_at(self._at, self._fire)
+        else:
+            self._expired()

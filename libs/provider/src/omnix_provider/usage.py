@@ -1,0 +1,315 @@
+"""The meter: exactly one usage event for each attempt that reached a vendor.
+
+An attempt is noted in the journal before it is made. When it ends, its event replaces the note, and is published with
+acknowledgement; if that fails it goes to the spool. Only then is the slot free again. So at any time the event is in
+the journal, on the way with a copy in the journal, or in the spool; a killed process leaves the first and the last to
+its successor.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from omnix.common.v1 import caller_pb2
+from omnix.usage.v1 import usage_pb2 as pb
+from omnix_kit import streams, subjects
+from omnix_kit.convert import error_to_proto, price_to_proto
+from omnix_kit.errors import OmnixError, PlatformError, Reason
+from omnix_kit.messaging import Messaging
+from prometheus_client import Counter, Gauge
+
+from omnix_provider.convert import compute_mode_to_proto, usage_to_proto
+from omnix_provider.errors import InvalidRequest, TooBusy
+from omnix_provider.holding import Holding, hold
+from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
+from omnix_provider.spool import Record, Spool, SpoolFull, read_segment
+from omnix_provider.types import Attempt, CompletionRequest, Usage
+
+_log = logging.getLogger(__name__)
+
+_PUBLISHES = 64
+"""At once."""
+_AWAY_FOR = 1.0
+"""After a failed publish, seconds in which events go to the spool without trying."""
+_LOOK_FOR_DEAD_EVERY = 5.0
+_FLUSH_WITHIN = 5.0
+
+_EVENTS = Counter("omnix_usage_events_total", "Usage events by where they went first.", ["to"])
+_PUBLISHED = _EVENTS.labels("stream")
+_SPOOLED = _EVENTS.labels("spool")
+_INTERRUPTED = Counter("omnix_usage_interrupted_total", "Attempts of dead processes that were closed.")
+_OPEN = Gauge("omnix_usage_open", "Attempts whose usage event is not safe yet.")
+_SPOOL_BYTES = Gauge("omnix_usage_spool_bytes", "Usage events waiting on disk.")
+
+_OUTCOME_INTERRUPTED = pb.ATTEMPT_OUTCOME_INTERRUPTED
+_DIED = PlatformError("The process that made the attempt died.", reason=Reason.UNAVAILABLE)
+
+
+class Metered:
+    """One attempt under the meter. It is closed exactly once; closing again does nothing."""
+
+    __slots__ = ("_began", "_event", "_first_content_us", "_meter", "_slot", "reached")
+
+    def __init__(self, meter: "Meter", slot: int, event: pb.UsageRecorded) -> None:
+        self._meter = meter
+        self._slot = slot
+        self._event: pb.UsageRecorded | None = event
+        self._began = time.monotonic_ns()
+        self._first_content_us = 0
+        self.reached = False
+
+    def handed_over(self) -> None:
+        """The request is about to be on its way to the vendor: from now on it is metered."""
+        if self._event is not None and not self.reached:
+            self.reached = True
+            self._meter._journal.sent(self._slot)
+
+    def first_content(self) -> None:
+        self._first_content_us = (time.monotonic_ns() - self._began) // 1000
+        self._meter._journal.first_content(self._slot, self._first_content_us)
+
+    @property
+    def first_content_us(self) -> int:
+        return self._first_content_us
+
+    def progress(self, output_tokens: int) -> None:
+        """How much came, were the process to die now."""
+        if self._event is not None:
+            self._meter._journal.progress(self._slot, output_tokens)
+
+    def close(self, outcome: "pb.AttemptOutcome.ValueType", usage: Usage, error: OmnixError | None = None) -> None:
+        """The attempt ended. One that never reached the vendor leaves no trace. Never waits."""
+        event, self._event = self._event, None
+        if event is None:
+            return
+        if not self.reached:
+            self._meter._free(self._slot)
+            return
+        event.outcome = outcome
+        event.usage.CopyFrom(usage_to_proto(usage))
+        if error is not None:
+            event.error.CopyFrom(error_to_proto(error))
+        event.first_content_us = self._first_content_us
+        event.end_time.FromNanoseconds(time.time_ns() // 1000 * 1000)
+        self._meter._close(self._slot, event)
+
+
+class Meter:
+    """Of one process; made by ``metering``."""
+
+    def __init__(self, messaging: Messaging, journal: Journal, spool: Spool, holding: Holding) -> None:
+        self._messaging = messaging
+        self._journal = journal
+        self._spool = spool
+        self._holding = holding
+        self._waiting: deque[tuple[int, Record]] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._away_until = 0.0
+        self._publishing = 0
+        self._safe = asyncio.Event()
+
+    def lacking(self) -> str | None:
+        """For readiness."""
+        return self._spool.lacking()
+
+    def open(
+        self, attempt: Attempt, request: CompletionRequest, *, streamed: bool, sandbox: bool, input_tokens: int
+    ) -> Metered:
+        """Note an attempt that is about to be made.
+
+        :param input_tokens: the estimate that holds if nothing better comes.
+        :raises TooBusy: when usage could not be kept safe.
+        """
+        if self._spool.full():
+            raise TooBusy("Usage cannot be recorded at the moment.", retry_after=timedelta(seconds=5))
+        event = _opened(attempt, request, streamed, sandbox, input_tokens)
+        try:
+            slot = self._journal.open(event.SerializeToString())
+        except JournalFull:
+            raise TooBusy("Too many attempts are open.", retry_after=timedelta(seconds=1)) from None
+        except EventTooLarge:
+            raise InvalidRequest("The metadata is too large.", param="metadata") from None
+        except OSError as exc:
+            _log.error("cannot write to the journal", extra={"error": str(exc)})
+            raise TooBusy("Usage cannot be recorded at the moment.", retry_after=timedelta(seconds=5)) from exc
+        return Metered(self, slot, event)
+
+    def _free(self, slot: int) -> None:
+        self._journal.free(slot)
+
+    def _close(self, slot: int, event: pb.UsageRecorded) -> None:
+        data = event.SerializeToString()
+        self._journal.close(slot, data)
+        self._waiting.append((slot, _record(event, data)))
+        if self._idle:
+            idle = self._idle.pop()
+            if not idle.done():
+                idle.set_result(None)
+
+    async def _publish_closed(self) -> None:
+        """One of the workers that bring closed events to safety."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._waiting:
+                idle = loop.create_future()
+                self._idle.append(idle)
+                await idle
+            slot, record = self._waiting.popleft()
+            self._publishing += 1
+            try:
+                await self._bring_to_safety(record)
+            except SpoolFull:
+                # The journal keeps it; new attempts are refused until there is room.
+                self._waiting.append((slot, record))
+                await asyncio.sleep(_AWAY_FOR)
+            except BaseException:
+                self._waiting.append((slot, record))
+                raise
+            else:
+                self._journal.free(slot)
+            finally:
+                self._publishing -= 1
+                if not self._waiting and not self._publishing:
+                    self._safe.set()
+
+    async def _bring_to_safety(self, record: Record) -> None:
+        if time.monotonic() >= self._away_until:
+            try:
+                await self._publish(record)
+            except PlatformError:
+                self._away_until = time.monotonic() + _AWAY_FOR
+            else:
+                _PUBLISHED.inc()
+                return
+        await self._spool.append(record)
+        _SPOOLED.inc()
+
+    async def _publish(self, record: Record) -> None:
+        await self._messaging.publish_durable(record.subject, record.event, record.message_id)
+
+    async def _drain_spool(self) -> None:
+        while True:
+            await self._spool.filled.wait()
+            await self._messaging.ready()
+            try:
+                for record in await self._spool.oldest():
+                    await self._publish(record)
+                await self._spool.forget_oldest()
+            except PlatformError:
+                await asyncio.sleep(_AWAY_FOR)
+            except OSError as exc:
+                _log.error("cannot read the spool", extra={"error": str(exc)})
+                await asyncio.sleep(_LOOK_FOR_DEAD_EVERY)
+
+    async def _inherit(self) -> None:
+        """Look after what dead processes beside this one left."""
+        while True:
+            await self._messaging.ready()
+            try:
+                with self._holding.dead() as others:
+                    for other in others:
+                        await asyncio.to_thread(other.rescue, closing)
+                        for segment in other.segments():
+                            for record in await asyncio.to_thread(read_segment, segment):
+                                await self._publish(record)
+                            segment.unlink()
+            except (OSError, PlatformError) as exc:
+                _log.warning("cannot take over a dead process's usage yet", extra={"error": str(exc)})
+            await asyncio.sleep(_LOOK_FOR_DEAD_EVERY)
+
+    async def _observe(self) -> None:
+        while True:
+            _OPEN.set(self._journal.taken)
+            _SPOOL_BYTES.set(self._spool.size)
+            await asyncio.sleep(1)
+
+    async def flush(self) -> None:
+        """Wait until every closed event is safe, for a bounded time."""
+        if self._waiting or self._publishing:
+            self._safe.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_WITHIN):
+                    await self._safe.wait()
+
+
+@asynccontextmanager
+async def metering(messaging: Messaging, root: Path, *, slots: int, spool_bytes: int) -> AsyncIterator[Meter]:
+    """Meter attempts while inside. Leaving brings what is closed to safety first.
+
+    :param slots: attempts that may be open, or whose events may be on the way, at once.
+    :raises OSError: when the folder cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        holding = stack.enter_context(hold(root))
+        holding.rescue(closing)
+        journal = stack.enter_context(Journal(holding.journal, slots))
+        spool = Spool(holding.spool, spool_bytes)
+        stack.push_async_callback(spool.close)
+
+        async def make_stream() -> None:
+            await streams.ensure(messaging.jetstream, streams.USAGE)
+
+        messaging.at_connection(make_stream)
+        meter = Meter(messaging, journal, spool, holding)
+        work = [meter._publish_closed() for _ in range(_PUBLISHES)]
+        tasks = [
+            asyncio.create_task(each) for each in (*work, meter._drain_spool(), meter._inherit(), meter._observe())
+        ]
+        try:
+            yield meter
+            await meter.flush()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _opened(
+    attempt: Attempt, request: CompletionRequest, streamed: bool, sandbox: bool, input_tokens: int
+) -> pb.UsageRecorded:
+    caller = attempt.caller
+    event = pb.UsageRecorded(
+        attempt_id=attempt.attempt_id,
+        completion_id=attempt.completion_id,
+        attempt=attempt.number,
+        caller=caller_pb2.Caller(
+            tenant_id=caller.tenant_id, team_id=caller.team_id, user_id=caller.user_id, key_id=caller.key_id
+        ),
+        requested_model=request.model,
+        provider=attempt.provider,
+        model=attempt.model,
+        streamed=streamed,
+        outcome=_OUTCOME_INTERRUPTED,
+        price=None if attempt.price is None else price_to_proto(attempt.price),
+        metadata=request.metadata,
+        sandbox=sandbox,
+        route=attempt.route,
+    )
+    event.usage.input_tokens = input_tokens
+    event.usage.estimated = True
+    event.start_time.FromNanoseconds(time.time_ns() // 1000 * 1000)
+    if request.compute_mode is not None:
+        event.compute_mode = compute_mode_to_proto(request.compute_mode)
+    return event
+
+
+def closing(orphan: Orphan) -> Record:
+    """The event of an attempt whose process died: as it had ended, or interrupted with what had come by then."""
+    event = pb.UsageRecorded.FromString(orphan.event)
+    if not orphan.closed:
+        _INTERRUPTED.inc()
+        event.outcome = _OUTCOME_INTERRUPTED
+        event.usage.output_tokens = orphan.output_tokens
+        event.first_content_us = orphan.first_content_us
+        event.end_time.FromMicroseconds(orphan.last_sign_us)
+        event.error.CopyFrom(error_to_proto(_DIED))
+    return _record(event, event.SerializeToString())
+
+
+def _record(event: pb.UsageRecorded, data: bytes) -> Record:
+    return Record(subjects.usage_recorded(event.caller.tenant_id), event.attempt_id, data)

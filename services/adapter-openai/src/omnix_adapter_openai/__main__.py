@@ -1,0 +1,3 @@
+from omnix_adapter_openai.main import main
+
+main()

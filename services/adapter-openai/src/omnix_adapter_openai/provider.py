@@ -1,0 +1,240 @@
+"""A server that speaks OpenAI's format, as a provider.
+
+The SDK gives the address, the credentials, the headers and the classes of errors, and lists the models. The two calls
+that are made all day long go through aiohttp, because the SDK's request builder and HTTP client cost several times what
+everything else in this process costs; the README has the figures.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import aiohttp
+import httpx2
+import msgspec
+from omnix_kit.errors import OmnixError
+from omnix_provider.errors import Cut, Malformed, TimedOut, Unavailable
+from omnix_provider.sse import EventStream, EventTooLarge
+from omnix_provider.types import Attempt, Batch, Completion, CompletionRequest, HandedOver, ServedModel
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit
+from pydantic import SecretStr
+
+from omnix_adapter_openai import translate
+from omnix_adapter_openai.dialect import OPENAI, Dialect
+from omnix_adapter_openai.errors import error_in_band, error_of_status
+from omnix_adapter_openai.models import Models
+
+_log = logging.getLogger(__name__)
+
+KIND = "openai"
+_CONNECT_WITHIN = 10.0
+_LARGEST_ANSWER = 64 * 1024 * 1024
+_LARGEST_ERROR = 64 * 1024
+_NO_KEY = "none"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One server, as the operator configured it."""
+
+    name: str
+    base_url: str
+    api_key: SecretStr | None
+    """None for a server that wants none."""
+    dialect: Dialect = OPENAI
+    sandbox: bool = False
+    problem: str | None = None
+    """Why it cannot be called."""
+    keep_alive: timedelta = timedelta(seconds=15)
+    """How long an idle connection is used again; shorter than the server keeps it, or a call meets a closed one."""
+    vendor: bool = False
+    """It is OpenAI itself or stands in for it: organisation and project of the environment are its."""
+
+
+class OpenAIProvider:
+    """See ``omnix_provider.types.Provider``; made by ``opened``."""
+
+    def __init__(self, upstream: Upstream, client: AsyncOpenAI, session: aiohttp.ClientSession, models: Models) -> None:
+        self._upstream = upstream
+        self._client = client
+        self._session = session
+        self._models = models
+        self._url = f"{str(client.base_url).rstrip('/')}/chat/completions"
+        self._headers = _headers(client, upstream)
+
+    @property
+    def name(self) -> str:
+        return self._upstream.name
+
+    @property
+    def kind(self) -> str:
+        return KIND
+
+    @property
+    def sandbox(self) -> bool:
+        return self._upstream.sandbox
+
+    def problem(self) -> str | None:
+        return self._upstream.problem
+
+    def list_models(self) -> Sequence[ServedModel]:
+        return self._models.current
+
+    async def complete(self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver) -> Completion:
+        body = translate.request_body(request, attempt, self._upstream.dialect, stream=False)
+        async with self._posted(body, attempt, handed_over) as response:
+            try:
+                answer = await _bounded(response, _LARGEST_ANSWER)
+            except aiohttp.ClientError as exc:
+                raise self._cut() from exc
+        if answer is None:
+            raise Malformed("The provider's answer is too large.", provider=self.name)
+        try:
+            return translate.completion_from_wire(answer)
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise Malformed("The provider's answer cannot be understood.", provider=self.name) from exc
+
+    async def stream(
+        self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver
+    ) -> AsyncIterator[Batch]:
+        body = translate.request_body(request, attempt, self._upstream.dialect, stream=True)
+        events, reader = EventStream(), translate.EventReader()
+        async with self._posted(body, attempt, handed_over) as response:
+            content = response.content
+            while True:
+                try:
+                    received = await content.readany()
+                except aiohttp.ClientError as exc:
+                    raise self._cut() from exc
+                if not received:
+                    return
+                try:
+                    batch = reader.batch(events.feed(received))
+                except (msgspec.DecodeError, RecursionError, EventTooLarge) as exc:
+                    raise Malformed("An event of the provider cannot be understood.", provider=self.name) from exc
+                except translate.InBandError as exc:
+                    raise error_in_band(exc.error, self.name) from exc
+                yield batch
+
+    @asynccontextmanager
+    async def _posted(
+        self, body: bytes, attempt: Attempt, handed_over: HandedOver
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request, once its status is good. The connection is used again only if all was read."""
+        headers = {**self._headers, "X-Client-Request-Id": attempt.attempt_id}
+        try:
+            response = await self._session.post(
+                self._url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=handed_over
+            )
+        except aiohttp.ClientError as exc:
+            raise self._unreached(exc) from exc
+        except TimeoutError as exc:
+            raise TimedOut("The provider did not accept a connection in time.", provider=self.name) from exc
+        try:
+            if response.status != 200:
+                raise await self._refusal(response)
+            yield response
+        finally:
+            # Closing one that was read to its end gives the connection back.
+            response.release() if response.content.at_eof() else response.close()
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> OmnixError:
+        try:
+            body = await _bounded(response, _LARGEST_ERROR) or b""
+        except aiohttp.ClientError:
+            body = b""  # the status alone tells enough
+        told = httpx2.Response(
+            response.status,
+            headers=[(name, value) for name, value in response.headers.items() if name.lower() in _TOLD],
+            content=body,
+            request=httpx2.Request("POST", self._url),
+        )
+        exc = self._client._make_status_error_from_response(told)
+        error = error_of_status(exc, self.name, datetime.now(UTC))
+        error.__cause__ = exc
+        return error
+
+    def _unreached(self, exc: aiohttp.ClientError) -> OmnixError:
+        if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return Unavailable("The provider cannot be connected to.", provider=self.name, reached=False)
+        return Unavailable("The provider closed the connection without an answer.", provider=self.name)
+
+    def _cut(self) -> OmnixError:
+        return Cut("The provider broke off in the middle of the answer.", provider=self.name)
+
+
+_TOLD = frozenset({"retry-after", "retry-after-ms", "x-request-id", "content-type"})
+
+
+async def _bounded(response: aiohttp.ClientResponse, at_most: int) -> bytes | None:
+    """The whole body, or None when it is larger."""
+    if (response.content_length or 0) > at_most:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    while part := await response.content.readany():
+        size += len(part)
+        if size > at_most:
+            return None
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _headers(client: AsyncOpenAI, upstream: Upstream) -> Mapping[str, str]:
+    """The SDK's, without its reports on this machine; the credential only where there is one."""
+    headers = {}
+    for name, value in {**client.default_headers, **client.auth_headers}.items():
+        lower = name.lower()
+        if isinstance(value, Omit) or lower.startswith("x-stainless"):
+            continue
+        if lower == "authorization" and upstream.api_key is None:
+            continue
+        if lower.startswith("openai-") and not upstream.vendor:
+            continue
+        headers[name] = value
+    return headers
+
+
+@asynccontextmanager
+async def opened(upstreams: Sequence[Upstream]) -> AsyncIterator[list[OpenAIProvider]]:
+    """The providers of these servers, each with connections of its own."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_opened(upstream)) for upstream in upstreams]
+
+
+@asynccontextmanager
+async def _opened(upstream: Upstream) -> AsyncIterator[OpenAIProvider]:
+    key = _NO_KEY if upstream.api_key is None else upstream.api_key.get_secret_value()
+    async with (
+        AsyncOpenAI(
+            api_key=key,
+            base_url=upstream.base_url,
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(trust_env=False),
+        ) as client,
+        aiohttp.ClientSession(
+            # Attempts are bounded where they begin; a second bound here would make them wait unseen.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=upstream.keep_alive.total_seconds()),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN, sock_read=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[_handing_over()],
+            auto_decompress=True,
+        ) as session,
+        Models.kept(upstream, client) as models,
+    ):
+        yield OpenAIProvider(upstream, client, session, models)
+
+
+def _handing_over() -> aiohttp.TraceConfig:
+    """Tells the moment at which a request has its connection: what fails before it never reached the vendor."""
+
+    async def hand_over(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx()
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(hand_over)
+    tracing.on_connection_reuseconn.append(hand_over)
+    return tracing
