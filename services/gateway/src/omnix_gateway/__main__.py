@@ -1,0 +1,3 @@
+from omnix_gateway.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""A chat completion in OpenAI's words and in OmniX's."""

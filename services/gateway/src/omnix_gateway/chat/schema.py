@@ -1,0 +1,263 @@
+"""The request of ``POST /v1/chat/completions``: OpenAI's whole current one, and OmniX's few fields.
+
+Unknown fields are refused by name. What is here and not honoured is refused by ``translate``, so nothing is dropped in
+silence. Schemas inside (tool parameters, JSON schemas) stay raw JSON text.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+Text = Annotated[str, Meta(min_length=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+_INT32 = 2**31 - 1
+
+
+class Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A JSON object that refuses what it does not know."""
+
+
+class CacheBreakpoint(Wire):
+    """Ask the vendor to cache the prompt up to and including this part."""
+
+    mode: Literal["explicit"]
+    ttl: Literal["30m", "12h"] | None = None
+
+
+class TextPart(Wire, tag_field="type", tag="text"):
+    text: str
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class ImageUrl(Wire):
+    """`url` is an http(s) address, which the vendor fetches, or a data URL."""
+
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(Wire, tag_field="type", tag="image_url"):
+    image_url: ImageUrl
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class InputAudio(Wire):
+    """`data` is base64."""
+
+    data: str
+    format: Literal["wav", "mp3"]
+
+
+class AudioPart(Wire, tag_field="type", tag="input_audio"):
+    input_audio: InputAudio
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class FileSource(Wire):
+    """One of `file_data` (a data URL or base64), `file_id` and OmniX's `file_url` (http or https)."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+    file_url: str | None = None
+
+
+class FilePart(Wire, tag_field="type", tag="file"):
+    file: FileSource
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class RefusalPart(Wire, tag_field="type", tag="refusal"):
+    refusal: str
+
+
+class CalledFunction(Wire):
+    name: Name
+    arguments: str
+
+
+class FunctionCallItem(Wire, tag_field="type", tag="function"):
+    """`signature` is the vendor's proof from the answer (base64), handed back unchanged."""
+
+    id: Text
+    function: CalledFunction
+    signature: str | None = None
+
+
+class CalledCustom(Wire):
+    name: Name
+    input: str
+
+
+class CustomCallItem(Wire, tag_field="type", tag="custom"):
+    id: Text
+    custom: CalledCustom
+
+
+class ReasoningDetail(Wire):
+    """A piece of reasoning from an answer, handed back unchanged; `signature` and `redacted` are base64."""
+
+    text: str = ""
+    signature: str | None = None
+    redacted: str | None = None
+    provider: str = ""
+
+
+class SystemMessage(Wire, tag_field="role", tag="system"):
+    content: str | list[TextPart]
+    name: Name | None = None
+
+
+class DeveloperMessage(Wire, tag_field="role", tag="developer"):
+    content: str | list[TextPart]
+    name: Name | None = None
+
+
+class UserMessage(Wire, tag_field="role", tag="user"):
+    content: str | list[TextPart | ImagePart | AudioPart | FilePart]
+    name: Name | None = None
+
+
+class AssistantMessage(Wire, tag_field="role", tag="assistant"):
+    content: str | list[TextPart | RefusalPart] | None = None
+    name: Name | None = None
+    refusal: str | None = None
+    tool_calls: list[FunctionCallItem | CustomCallItem] | None = None
+    audio: Raw | None = None
+    function_call: Raw | None = None
+    annotations: list[Raw] | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+
+
+class ToolMessage(Wire, tag_field="role", tag="tool"):
+    content: str | list[TextPart]
+    tool_call_id: Text
+
+
+class FunctionMessage(Wire, tag_field="role", tag="function"):
+    name: str
+    content: str | None = None
+
+
+Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
+
+
+class FunctionDefinition(Wire):
+    """`parameters` is a JSON Schema."""
+
+    name: Name
+    description: str | None = None
+    parameters: Raw | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Wire, tag_field="type", tag="function"):
+    function: FunctionDefinition
+
+
+class CustomTool(Wire, tag_field="type", tag="custom"):
+    custom: Raw
+
+
+class NamedFunction(Wire):
+    name: Name
+
+
+class FunctionChoice(Wire, tag_field="type", tag="function"):
+    function: NamedFunction
+
+
+class CustomChoice(Wire, tag_field="type", tag="custom"):
+    custom: Raw
+
+
+class AllowedToolsChoice(Wire, tag_field="type", tag="allowed_tools"):
+    allowed_tools: Raw
+
+
+class TextFormat(Wire, tag_field="type", tag="text"):
+    pass
+
+
+class JsonObjectFormat(Wire, tag_field="type", tag="json_object"):
+    pass
+
+
+class JsonSchema(Wire):
+    name: Name
+    description: str | None = None
+    schema: Raw | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(Wire, tag_field="type", tag="json_schema"):
+    json_schema: JsonSchema
+
+
+class StreamOptions(Wire):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ReasoningOptions(Wire):
+    """How much the model reasons: at most `budget_tokens`; `include` asks to see it."""
+
+    budget_tokens: Annotated[int, Meta(ge=1, le=_INT32)] | None = None
+    include: bool | None = None
+
+
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Count = Annotated[int, Meta(ge=1, le=_INT32)]
+
+
+class ChatRequest(Wire):
+    """What is asked of a model."""
+
+    model: Name
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: Text | Annotated[list[Text], Meta(max_length=16)] | None = None
+    tools: Annotated[list[FunctionTool | CustomTool], Meta(max_length=1024)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | CustomChoice | AllowedToolsChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    metadata: dict[str, str] | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+
+    # Handed to vendors that know them; see translate.VENDOR_PARAMETERS.
+    logit_bias: dict[str, Annotated[int, Meta(ge=-100, le=100)]] | None = None
+    prediction: Raw | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: Raw | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    store: bool | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+    # Known and refused by name, unless they ask for nothing.
+    audio: Raw | None = None
+    function_call: Raw | None = None
+    functions: Raw | None = None
+    logprobs: bool | None = None
+    modalities: list[Literal["text", "audio"]] | None = None
+    moderation: Raw | None = None
+    top_logprobs: int | None = None
+    web_search_options: Raw | None = None
+
+    # OmniX's own.
+    mode: Literal["flash", "think", "ultra-think"] | None = None
+    reasoning: ReasoningOptions | None = None
+    top_k: Count | None = None

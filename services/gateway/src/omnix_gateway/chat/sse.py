@@ -1,0 +1,129 @@
+"""Chunks as OpenAI's server-sent events."""
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from omnix_kit.errors import OmnixError
+
+from omnix_gateway.chat.convert import FINISH_REASONS, reasoning_detail, usage_from_proto
+from omnix_gateway.errors import RESUMABLE, ErrorBody, error_body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omnix_gateway.streaming.convert import Chunk, End, Start
+
+DONE: Final = b"data: [DONE]\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+
+_encode = msgspec.json.Encoder().encode
+_TAIL: Final = b'},"logprobs":null,"finish_reason":null}]'
+
+
+class Encoder:
+    """Writes the events of one stream.
+
+    The id of an event is the number of its chunk. What an event says depends on the chunks before it only through the
+    role, which comes with an alternative's first chunk, so a resumed stream is equal byte for byte.
+    """
+
+    def __init__(self, completion_id: str, start: "Start", include_usage: bool) -> None:
+        head = {
+            "id": f"chatcmpl-{completion_id}",
+            "object": "chat.completion.chunk",
+            "created": start.create_time.seconds,
+            "model": start.vendor_model or start.model.partition("/")[2],
+            "service_tier": start.service_tier or None,
+            "system_fingerprint": start.system_fingerprint or None,
+        }
+        self._include_usage = include_usage
+        self._head = b"\ndata: " + _encode(head)[:-1]
+        self._first_choice = self._head + b',"choices":[{"index":0,"delta":{"content":'
+        self._end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        self._tail = _TAIL + self._end
+        self._began: set[int] = set()
+
+    def skip(self, chunks: "Sequence[Chunk]") -> None:
+        """Take note of chunks that the client has already."""
+        self._began.update(chunk.choice_index for chunk in chunks)
+
+    def write(self, parts: list[bytes], first_seq: int, chunks: "Sequence[Chunk]") -> None:
+        """Append the events of chunks that follow each other."""
+        began = self._began
+        for seq, chunk in enumerate(chunks, first_seq):
+            index = chunk.choice_index
+            text = chunk.text
+            if index == 0 and text and 0 in began and _is_text_only(chunk):
+                parts += (b"id: %d" % seq, self._first_choice, _encode(text), self._tail)
+                continue
+            finish = FINISH_REASONS.get(chunk.finish_reason)
+            choice = {"index": index, "delta": self._delta(chunk), "logprobs": None, "finish_reason": finish}
+            parts += (b"id: %d" % seq, self._head, b',"choices":[', _encode(choice), b"]", self._end)
+
+    def _delta(self, chunk: "Chunk") -> dict[str, object]:
+        delta: dict[str, object] = {}
+        if chunk.choice_index not in self._began:
+            self._began.add(chunk.choice_index)
+            delta["role"] = "assistant"
+            delta["content"] = chunk.text if chunk.text or not chunk.tool_calls else None
+        elif chunk.text:
+            delta["content"] = chunk.text
+        if chunk.refusal:
+            delta["refusal"] = chunk.refusal
+        if chunk.HasField("reasoning"):
+            delta["reasoning_content"] = chunk.reasoning.text
+            if chunk.reasoning.signature or chunk.reasoning.redacted:
+                delta["reasoning_details"] = [reasoning_detail(chunk.reasoning)]
+        if chunk.tool_calls:
+            calls = []
+            for call in chunk.tool_calls:
+                told: dict[str, object] = {"index": call.index}
+                function: dict[str, str] = {}
+                if call.id:
+                    told["id"] = call.id
+                    told["type"] = "function"
+                if call.name:
+                    function["name"] = call.name
+                function["arguments"] = call.arguments_json
+                told["function"] = function
+                if call.signature:
+                    told["signature"] = call.signature
+                calls.append(told)
+            delta["tool_calls"] = calls
+        return delta
+
+    def usage(self, end: "End") -> bytes:
+        """The event that tells the usage, where the caller asked for it."""
+        if not self._include_usage:
+            return b""
+        usage = usage_from_proto(end.usage, end.cost_micros if end.HasField("cost_micros") else None)
+        return b"id: %d%b" % (end.count, self._head) + b',"choices":[],"usage":' + _encode(usage) + b"}\n\n"
+
+
+def _is_text_only(chunk: "Chunk") -> bool:
+    return not (chunk.finish_reason or chunk.tool_calls or chunk.refusal or chunk.HasField("reasoning"))
+
+
+class StreamError(ErrorBody, kw_only=True):
+    """An error inside a stream, with what is needed to resume."""
+
+    resumable: bool
+    stream_id: str
+
+
+class _ErrorEvent(msgspec.Struct):
+    error: StreamError
+
+
+def error_event(error: OmnixError, completion_id: str) -> bytes:
+    """The last event of a stream that did not end well: OpenAI's clients raise ``APIError`` on it."""
+    body = error_body(error)
+    told = StreamError(
+        message=body.message,
+        type=body.type,
+        param=body.param,
+        code=body.code,
+        resumable=error.reason in RESUMABLE,
+        stream_id=f"chatcmpl-{completion_id}",
+    )
+    return b"data: " + _encode(_ErrorEvent(told)) + b"\n\n"

@@ -1,0 +1,215 @@
+"""What of a request cannot be honoured, and what its values mean. Pure."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from omnix_kit.errors import CallerError, Reason
+
+from omnix_gateway.chat.schema import (
+    AllowedToolsChoice,
+    AssistantMessage,
+    AudioPart,
+    CacheBreakpoint,
+    ChatRequest,
+    CustomCallItem,
+    CustomChoice,
+    CustomTool,
+    FilePart,
+    FunctionMessage,
+    ImagePart,
+    UserMessage,
+)
+from omnix_gateway.errors import invalid, unsupported
+
+VENDOR_PARAMETERS: Final = (
+    "logit_bias",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "service_tier",
+    "store",
+    "verbosity",
+)
+"""Passed on as JSON text; an adapter refuses by name those that its vendor does not know."""
+
+_ONLY_ON_REQUEST: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "audio": "Audio output is not carried yet.",
+        "function_call": "Use 'tool_choice', which replaced it.",
+        "functions": "Use 'tools', which replaced it.",
+        "moderation": "Moderation results are not carried yet.",
+        "top_logprobs": "Log probabilities are not carried yet.",
+        "web_search_options": "The citations that such answers need are not carried yet.",
+    }
+)
+
+_METADATA_PAIRS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512
+_NULL = b"null"
+
+
+def refuse_what_is_not_honoured(request: ChatRequest) -> None:
+    """Name the first parameter that OmniX understands and cannot honour, and the first that contradicts another."""
+    for name, because in _ONLY_ON_REQUEST.items():
+        if is_given(getattr(request, name)):
+            raise unsupported(name, because)
+    if request.logprobs:
+        raise unsupported("logprobs", "Log probabilities are not carried yet.")
+    if request.modalities is not None and "audio" in request.modalities:
+        raise unsupported("modalities", "Audio output is not carried yet; only ['text'] is.")
+    if request.stream_options is not None:
+        if not request.stream:
+            raise invalid("'stream_options' is only allowed when 'stream' is true.", "stream_options")
+        if request.stream_options.include_obfuscation:
+            raise unsupported("stream_options.include_obfuscation", "OmniX adds no obfuscation.")
+    if request.tools is not None:
+        for index, tool in enumerate(request.tools):
+            if isinstance(tool, CustomTool):
+                raise unsupported(f"tools.{index}.type", "Custom tools are not carried yet; functions are.")
+    if isinstance(request.tool_choice, CustomChoice | AllowedToolsChoice):
+        raise unsupported("tool_choice.type", "Only 'none', 'auto', 'required' and a named function are carried.")
+    if request.tool_choice is not None and request.tool_choice != "none" and not request.tools:
+        raise invalid("'tool_choice' is only allowed when 'tools' are given.", "tool_choice")
+    if request.metadata is not None:
+        _check_metadata(request.metadata)
+    for index, message in enumerate(request.messages):
+        if isinstance(message, AssistantMessage):
+            _check_assistant(message, f"messages.{index}")
+        elif isinstance(message, FunctionMessage):
+            raise unsupported(f"messages.{index}.role", "Use 'tool' with 'tool_call_id' in place of 'function'.")
+
+
+def _check_assistant(message: AssistantMessage, at: str) -> None:
+    if is_given(message.audio):
+        raise unsupported(f"{at}.audio", "Audio output is not carried yet.")
+    if is_given(message.function_call):
+        raise unsupported(f"{at}.function_call", "Use 'tool_calls', which replaced it.")
+    if message.annotations:
+        raise unsupported(f"{at}.annotations", "Annotations are not carried yet.")
+    for index, call in enumerate(message.tool_calls or ()):
+        if isinstance(call, CustomCallItem):
+            raise unsupported(f"{at}.tool_calls.{index}.type", "Custom tools are not carried yet; functions are.")
+    if message.content is None and not message.tool_calls and message.refusal is None:
+        raise invalid("An assistant's message needs 'content', 'tool_calls' or 'refusal'.", f"{at}.content")
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    if len(metadata) > _METADATA_PAIRS:
+        raise invalid(f"'metadata' may have at most {_METADATA_PAIRS} pairs.", "metadata")
+    for key, value in metadata.items():
+        if not 0 < len(key) <= _METADATA_KEY:
+            raise invalid(f"Keys of 'metadata' must have 1 to {_METADATA_KEY} characters.", "metadata")
+        if len(value) > _METADATA_VALUE:
+            raise invalid(f"Values of 'metadata' may have at most {_METADATA_VALUE} characters.", f"metadata.{key}")
+
+
+def is_given(value: object) -> bool:
+    """Whether a field was sent with something other than null."""
+    return value is not None and not (isinstance(value, msgspec.Raw) and bytes(value) == _NULL)
+
+
+def raw_text(value: msgspec.Raw, param: str) -> str:
+    """The JSON text of a field that is passed on unread."""
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        raise invalid("The text is not valid UTF-8.", param) from None
+
+
+def vendor_parameters(request: ChatRequest) -> dict[str, str]:
+    """Parameters for vendors that know them: wire name to JSON text."""
+    given = {}
+    for name in VENDOR_PARAMETERS:
+        value = getattr(request, name)
+        if is_given(value):
+            given[name] = (
+                raw_text(value, name) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+            )
+    if request.user is not None and request.safety_identifier not in (None, request.user):
+        given["user"] = msgspec.json.encode(request.user).decode()
+    return given
+
+
+def max_output_tokens(request: ChatRequest) -> int | None:
+    """The limit under either of its names."""
+    if request.max_completion_tokens is None:
+        return request.max_tokens
+    if request.max_tokens not in (None, request.max_completion_tokens):
+        raise invalid("'max_tokens' and 'max_completion_tokens' are given and differ.", "max_tokens")
+    return request.max_completion_tokens
+
+
+def cache_breakpoint(wish: CacheBreakpoint | None, at: str) -> bool:
+    if wish is not None and wish.ttl is not None:
+        raise unsupported(f"{at}.prompt_cache_breakpoint.ttl", "Only the vendor's default time is carried.")
+    return wish is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Bytes that came inside the request."""
+
+    data: bytes
+    media_type: str
+
+
+def media_from_url(url: str, param: str) -> Inline | str:
+    """Read a data URL, or let an http(s) address pass; every other scheme is refused."""
+    if url[:5].lower() == "data:":
+        head, comma, payload = url[5:].partition(",")
+        media_type, _, parameters = head.partition(";")
+        if not comma or parameters.rpartition(";")[2].strip().lower() != "base64":
+            raise invalid("A data URL must have the form 'data:<media type>;base64,<data>'.", param)
+        return Inline(base64_bytes(payload, param), media_type.strip().lower())
+    return public_address(url, param)
+
+
+def public_address(url: str, param: str) -> str:
+    """Whether the text is an http(s) address with a host; who fetches it is the vendor."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme.lower() not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise invalid("The address must be http, https or a data URL.", param)
+    return url
+
+
+def base64_bytes(text: str, param: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid("The data is not valid base64.", param) from None
+
+
+def refuse_too_much_json(request: ChatRequest, size: int, limit: int) -> None:
+    """Refuse a body that is too large for another reason than the media inside."""
+    if size > limit and size - _inline_size(request) > limit:
+        raise CallerError(
+            f"The body without its inline media is larger than {limit} bytes.", reason=Reason.PAYLOAD_TOO_LARGE
+        )
+
+
+def _inline_size(request: ChatRequest) -> int:
+    size = 0
+    for message in request.messages:
+        if not isinstance(message, UserMessage) or isinstance(message.content, str):
+            continue
+        for part in message.content:
+            match part:
+                case ImagePart(image_url=image) if image.url[:5].lower() == "data:":
+                    size += len(image.url)
+                case AudioPart(input_audio=audio):
+                    size += len(audio.data)
+                case FilePart(file=file):
+                    size += len(file.file_data or "")
+                case _:
+                    pass
+    return size

@@ -1,0 +1,98 @@
+"""The services that the gateway calls."""
+
+from datetime import timedelta
+
+from omnix.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
+from omnix.completion.v1 import completion_pb2
+from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
+from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
+from omnix_kit.convert import Caller
+from omnix_kit.rpc import Remote
+
+from omnix_gateway.chat.convert import caller_to_proto
+
+
+class Router:
+    """Chooses who answers."""
+
+    def __init__(self, remote: Remote, timeout: timedelta, completion_timeout: timedelta) -> None:
+        self._remote = remote
+        self._timeout = timeout
+        self._completion_timeout = completion_timeout
+        self._stub = router_service_pb2_grpc.RouterServiceStub(remote.channel)
+
+    async def complete(
+        self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest
+    ) -> router_service_pb2.CompleteResponse:
+        asked = router_service_pb2.CompleteRequest(
+            completion_id=completion_id, caller=caller_to_proto(caller), request=request
+        )
+        return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
+
+    async def start(
+        self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest, chunk_subject: str
+    ) -> router_service_pb2.StartCompletionResponse:
+        """Answers when the first content is there."""
+        asked = router_service_pb2.StartCompletionRequest(
+            completion_id=completion_id, caller=caller_to_proto(caller), request=request, chunk_subject=chunk_subject
+        )
+        return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
+
+    async def cancel(self, completion_id: str, cause: str) -> None:
+        asked = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)
+        await self._remote.call(self._stub.CancelCompletion, asked, timeout=self._timeout)
+
+    async def models(self) -> list[router_pb2.Model]:
+        asked = router_service_pb2.ListModelsRequest()
+        answer = await self._remote.call(self._stub.ListModels, asked, timeout=self._timeout)
+        return list(answer.models)
+
+    async def model(self, name: str) -> router_pb2.Model:
+        asked = router_service_pb2.GetModelRequest(name=name)
+        answer = await self._remote.call(self._stub.GetModel, asked, timeout=self._timeout)
+        model: router_pb2.Model = answer.model
+        return model
+
+
+class Accounts:
+    """Knows whose key it is."""
+
+    def __init__(self, remote: Remote, timeout: timedelta) -> None:
+        self._remote = remote
+        self._timeout = timeout
+        self._stub = account_service_pb2_grpc.AccountServiceStub(remote.channel)
+
+    async def key_of(self, key_sha256: bytes) -> account_pb2.Key:
+        asked = account_service_pb2.AuthenticateKeyRequest(key_sha256=key_sha256)
+        answer = await self._remote.call(self._stub.AuthenticateKey, asked, timeout=self._timeout)
+        key: account_pb2.Key = answer.key
+        return key
+
+    async def create_key(self, asked: account_service_pb2.CreateKeyRequest) -> account_service_pb2.CreateKeyResponse:
+        return await self._remote.call(self._stub.CreateKey, asked, timeout=self._timeout)
+
+    async def list_keys(self, asked: account_service_pb2.ListKeysRequest) -> account_service_pb2.ListKeysResponse:
+        return await self._remote.call(self._stub.ListKeys, asked, timeout=self._timeout)
+
+    async def revoke_key(self, tenant_id: str, key_id: str) -> account_pb2.Key:
+        asked = account_service_pb2.RevokeKeyRequest(tenant_id=tenant_id, key_id=key_id)
+        answer = await self._remote.call(self._stub.RevokeKey, asked, timeout=self._timeout)
+        key: account_pb2.Key = answer.key
+        return key
+
+
+class UsageMetering:
+    """Keeps the ledger."""
+
+    def __init__(self, remote: Remote, timeout: timedelta) -> None:
+        self._remote = remote
+        self._timeout = timeout
+        self._stub = usage_service_pb2_grpc.UsageServiceStub(remote.channel)
+
+    async def entries(
+        self, asked: usage_service_pb2.ListUsageEntriesRequest
+    ) -> usage_service_pb2.ListUsageEntriesResponse:
+        return await self._remote.call(self._stub.ListUsageEntries, asked, timeout=self._timeout)
+
+    async def summary(self, asked: usage_service_pb2.SummarizeUsageRequest) -> usage_service_pb2.SummarizeUsageResponse:
+        return await self._remote.call(self._stub.SummarizeUsage, asked, timeout=self._timeout)

@@ -1,0 +1,210 @@
+"""Keys, models and usage: protobuf to what the API tells."""
+
+from datetime import UTC
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec import UNSET
+from omnix.account.v1 import account_pb2, account_service_pb2
+from omnix.completion.v1 import completion_pb2
+from omnix.router.v1 import router_pb2
+from omnix.usage.v1 import usage_pb2, usage_service_pb2
+from omnix_kit.convert import datetime_from, error_from_proto, timestamp
+
+from omnix_gateway import schema
+from omnix_gateway.chat.answer import decimal
+from omnix_gateway.errors import error_body
+from omnix_gateway.identity import Identity, Role
+
+_ROLES = {account_pb2.KEY_ROLE_ADMIN: Role.ADMIN, account_pb2.KEY_ROLE_MEMBER: Role.MEMBER}
+_ROLES_TO_PROTO = {role: proto for proto, role in _ROLES.items()}
+_OUTCOMES = {
+    usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED: "succeeded",
+    usage_pb2.ATTEMPT_OUTCOME_FAILED: "failed",
+    usage_pb2.ATTEMPT_OUTCOME_CANCELLED: "cancelled",
+    usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED: "interrupted",
+}
+_MODES = {
+    completion_pb2.COMPUTE_MODE_FLASH: "flash",
+    completion_pb2.COMPUTE_MODE_THINK: "think",
+    completion_pb2.COMPUTE_MODE_ULTRA_THINK: "ultra-think",
+}
+
+
+def identity_from_proto(key: account_pb2.Key, key_sha256: bytes) -> Identity:
+    return Identity(
+        key_id=key.key_id,
+        tenant_id=key.tenant_id,
+        # A role that this version does not know gives the fewest rights.
+        role=_ROLES.get(key.role, Role.MEMBER),
+        team_id=key.team_id,
+        user_id=key.user_id,
+        expire_time=datetime_from(key.expire_time) if key.HasField("expire_time") else None,
+        key_sha256=key_sha256,
+    )
+
+
+def _seconds(message: account_pb2.Key | router_pb2.Model, field: str) -> int | None:
+    if not message.HasField(field):  # type: ignore[arg-type]
+        return None
+    moment: Timestamp = getattr(message, field)
+    return moment.seconds
+
+
+def key_from_proto(key: account_pb2.Key) -> schema.Key:
+    return schema.Key(
+        id=key.key_id,
+        name=key.name,
+        hint=key.hint,
+        role=_ROLES.get(key.role, Role.MEMBER).value,
+        user=key.user_id or None,
+        team=key.team_id or None,
+        created=key.create_time.seconds,
+        expires=_seconds(key, "expire_time"),
+        revoked=_seconds(key, "revoke_time"),
+    )
+
+
+def new_key_from_proto(answer: account_service_pb2.CreateKeyResponse) -> schema.NewKey:
+    key = key_from_proto(answer.key)
+    fields = {name: getattr(key, name) for name in key.__struct_fields__}
+    return schema.NewKey(**fields, secret=answer.secret)
+
+
+def new_key_to_proto(asked: schema.KeyRequest, maker: Identity) -> account_service_pb2.CreateKeyRequest:
+    proto = account_service_pb2.CreateKeyRequest(
+        tenant_id=maker.tenant_id,
+        maker_key_id=maker.key_id,
+        name=asked.name,
+        role=_ROLES_TO_PROTO[Role(asked.role)],
+        user_id=asked.user or "",
+        team_id=asked.team or "",
+    )
+    if asked.expires is not None:
+        proto.expire_time.seconds = asked.expires
+    return proto
+
+
+def list_keys_to_proto(tenant_id: str, limit: int, page_token: str) -> account_service_pb2.ListKeysRequest:
+    return account_service_pb2.ListKeysRequest(tenant_id=tenant_id, page_size=limit, page_token=page_token)
+
+
+def model_from_proto(model: router_pb2.Model) -> schema.Model:
+    retires = datetime_from(model.retire_time) if model.HasField("retire_time") else None
+    return schema.Model(
+        id=model.id,
+        created=_seconds(model, "create_time") or 0,
+        owned_by=model.provider or "omnix",
+        shutdown_date=retires.date().isoformat() if retires else None,
+        provider=model.provider or None,
+        model=model.model or None,
+        aliases=list(model.aliases),
+        display_name=model.display_name or model.id,
+        context_window=model.context_window or None,
+        max_output_tokens=model.max_output_tokens or None,
+        capabilities=list(model.capabilities),
+        pricing=price_from_proto(model.price) if model.HasField("price") else None,
+        retirement=None if retires is None else int(retires.timestamp()),
+        sandbox=model.sandbox,
+        targets=[schema.Target(provider=each.provider, model=each.model, weight=each.weight) for each in model.targets]
+        or UNSET,
+    )
+
+
+def price_from_proto(price: usage_pb2.Price) -> schema.Pricing:
+    def optional(field: str) -> str | None:
+        return decimal(getattr(price, field)) if price.HasField(field) else None  # type: ignore[arg-type]
+
+    return schema.Pricing(
+        currency=price.currency,
+        input=decimal(price.input_micros_per_million),
+        output=decimal(price.output_micros_per_million),
+        cached_input=optional("cached_input_micros_per_million"),
+        cache_write=optional("cache_write_micros_per_million"),
+        reasoning=optional("reasoning_micros_per_million"),
+        effective=price.effective_time.seconds,
+    )
+
+
+def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.UsageFilter:
+    """What the query asks for, within what the key may see: the tenant's for admins, its own for members."""
+    proto = usage_service_pb2.UsageFilter(
+        tenant_id=identity.tenant_id,
+        key_id=(query.key or "") if identity.role is Role.ADMIN else identity.key_id,
+        user_id=query.user or "",
+        completion_id=(query.completion or "").removeprefix("chatcmpl-"),
+        model=query.model or "",
+        provider=query.provider or "",
+    )
+    if query.start is not None:
+        proto.start_time.CopyFrom(timestamp(query.start))
+    if query.end is not None:
+        proto.end_time.CopyFrom(timestamp(query.end))
+    return proto
+
+
+def usage_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.ListUsageEntriesRequest:
+    return usage_service_pb2.ListUsageEntriesRequest(
+        filter=usage_filter_to_proto(query, identity), page_size=query.limit, page_token=query.page_token or ""
+    )
+
+
+def summary_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.SummarizeUsageRequest:
+    return usage_service_pb2.SummarizeUsageRequest(filter=usage_filter_to_proto(query, identity))
+
+
+def _time(moment: Timestamp) -> str:
+    return moment.ToDatetime(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
+    event = entry.event
+    usage = event.usage
+    cost = entry.cost_micros if entry.HasField("cost_micros") else None
+    return schema.UsageEntry(
+        id=event.attempt_id,
+        completion_id=f"chatcmpl-{event.completion_id}",
+        attempt=event.attempt,
+        key=event.caller.key_id,
+        user=event.caller.user_id or None,
+        team=event.caller.team_id or None,
+        requested_model=event.requested_model,
+        provider=event.provider,
+        model=event.model,
+        route=event.route or None,
+        mode=_MODES.get(event.compute_mode) if event.HasField("compute_mode") else None,
+        streamed=event.streamed,
+        outcome=_OUTCOMES.get(event.outcome, "unknown"),
+        error=error_body(error_from_proto(event.error)) if event.HasField("error") else None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
+        estimated=usage.estimated,
+        cost_micros=cost,
+        cost=None if cost is None else decimal(cost),
+        currency=entry.currency or None,
+        unpriced=cost is None,
+        started=_time(event.start_time),
+        ended=_time(event.end_time),
+        recorded=_time(entry.record_time),
+        first_content_ms=round(event.first_content_us / 1000, 3) if event.first_content_us else None,
+        metadata=dict(event.metadata),
+        sandbox=event.sandbox,
+    )
+
+
+def usage_total_from_proto(total: usage_service_pb2.UsageTotal) -> schema.UsageTotal:
+    return schema.UsageTotal(
+        provider=total.provider,
+        model=total.model,
+        currency=total.currency or None,
+        attempts=total.attempts,
+        input_tokens=total.input_tokens,
+        output_tokens=total.output_tokens,
+        cost_micros=total.cost_micros if total.currency else None,
+        cost=decimal(total.cost_micros) if total.currency else None,
+        unpriced=not total.currency,
+    )

@@ -1,0 +1,92 @@
+"""Errors as OpenAI's clients expect them.
+
+The tree itself is ``omnix_kit.errors``; here is only how it is told over HTTP and inside a stream.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason
+
+CODES: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.UNAUTHENTICATED: "invalid_api_key",
+        Reason.RATE_LIMITED: "rate_limit_exceeded",
+        Reason.QUOTA_EXHAUSTED: "insufficient_quota",
+        Reason.CONTEXT_TOO_LONG: "context_length_exceeded",
+        Reason.CONTENT_REFUSED: "content_filter",
+    }
+)
+"""Codes that users of OpenAI's SDKs know; every other reason is its own code in lower case."""
+
+_WAIT_UNLESS_TOLD = timedelta(seconds=1)
+_REFUSALS = frozenset({429, 503})
+RESUMABLE = frozenset({Reason.STREAM_TOO_SLOW, Reason.SHUTTING_DOWN, Reason.STREAM_LOST})
+"""The answer goes on without this reader; ``GET /v1/streams/{id}`` gives the rest."""
+
+
+class ErrorBody(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """What went wrong, in OpenAI's envelope."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorAnswer(msgspec.Struct):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as an HTTP answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def code_of(reason: Reason) -> str:
+    return CODES.get(reason) or reason.value.lower()
+
+
+def error_body(error: OmnixError) -> ErrorBody:
+    return ErrorBody(
+        message=error.message, type=error.meaning.openai_type, param=error.param, code=code_of(error.reason)
+    )
+
+
+def refusal(error: OmnixError, status: int | None = None) -> Refusal:
+    """Tell an error over HTTP. ``status`` is given where the reason is too coarse for it (404, 405, 408, 431)."""
+    status = status or error.meaning.http
+    headers = [(b"content-type", b"application/json")]
+    wait = error.retry_after
+    if wait is None and status in _REFUSALS:
+        wait = _WAIT_UNLESS_TOLD
+    if wait is not None:
+        seconds = wait.total_seconds()
+        headers.append((b"retry-after", str(max(1, math.ceil(seconds))).encode()))
+        headers.append((b"retry-after-ms", str(max(1, math.ceil(seconds * 1000))).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return Refusal(status, headers, msgspec.json.encode(ErrorAnswer(error_body(error))))
+
+
+def invalid(message: str, param: str | None = None) -> CallerError:
+    return CallerError(message, reason=Reason.INVALID_REQUEST, param=param)
+
+
+def unsupported(param: str, because: str) -> CallerError:
+    return CallerError(f"Unsupported parameter: '{param}'. {because}", reason=Reason.UNSUPPORTED_PARAMETER, param=param)
+
+
+def overloaded(message: str = "The gateway has too much to do; come again in a moment.") -> PlatformError:
+    return PlatformError(message, reason=Reason.OVERLOADED, retry_after=timedelta(seconds=1))

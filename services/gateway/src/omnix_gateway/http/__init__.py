@@ -1,0 +1,1 @@
+"""HTTP itself: the server, the door that every request passes, bodies, answers."""

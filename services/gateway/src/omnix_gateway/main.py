@@ -1,0 +1,112 @@
+"""The process: what it is made of, in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from omnix_kit.messaging import nats_connection
+from omnix_kit.rpc import Remote
+from omnix_kit.runtime import Process, run
+
+from omnix_gateway.authentication import Authenticator
+from omnix_gateway.clients import Accounts, Router, UsageMetering
+from omnix_gateway.handlers import Handlers
+from omnix_gateway.http.app import application
+from omnix_gateway.http.body import Bodies, BodyLimits
+from omnix_gateway.http.cors import Cors
+from omnix_gateway.http.door import Door
+from omnix_gateway.http.server import bind, bounded_head, http_server
+from omnix_gateway.routes.completions import Completions
+from omnix_gateway.routes.documents import document_routes
+from omnix_gateway.routes.health import health_routes
+from omnix_gateway.routes.keys import key_routes
+from omnix_gateway.routes.models import model_routes
+from omnix_gateway.routes.streams import StreamRoutes
+from omnix_gateway.routes.usage import usage_routes
+from omnix_gateway.settings import Settings
+from omnix_gateway.streaming.reader import Limits
+from omnix_gateway.streaming.streams import Streams
+
+
+@asynccontextmanager
+async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
+    gateway_id = process.instance_id
+    token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
+    listener = bind(settings.http_host, settings.http_port)
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        remotes = {}
+        for name, address in (
+            ("router", settings.router_address),
+            ("accounts", settings.accounts_address),
+            ("usage-metering", settings.usage_metering_address),
+        ):
+            remotes[name] = await stack.enter_async_context(Remote(name, address, token))
+        # Without usage-metering completions are answered all the same: its events wait for it.
+        process.readiness.need("router", remotes["router"].lacking)
+        process.readiness.need("accounts", remotes["accounts"].lacking)
+        router = Router(remotes["router"], settings.call_timeout, settings.completion_timeout)
+        accounts = Accounts(remotes["accounts"], settings.call_timeout)
+        metering = UsageMetering(remotes["usage-metering"], settings.call_timeout)
+        authenticator = Authenticator(accounts, ttl=settings.key_cache.total_seconds(), size=settings.key_cache_size)
+
+        messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
+        streams = Streams(messaging, router, gateway_id, _reader_limits(settings), settings.sender_timeout)
+        handlers = Handlers(messaging, gateway_id, streams, authenticator)
+        messaging.at_connection(handlers.on_connection)
+        stack.callback(handlers.close)
+        await stack.enter_async_context(streams.watched())
+
+        bodies = Bodies(_body_limits(settings))
+        app = application(
+            [
+                Completions(router, authenticator, streams, bodies, settings.json_depth).route(),
+                *StreamRoutes(authenticator, streams).routes(),
+                *model_routes(router),
+                *usage_routes(metering),
+                *key_routes(accounts, bodies, settings.json_depth),
+                *document_routes(),
+                *health_routes(process.readiness),
+            ],
+            authenticator,
+        )
+        door = Door(
+            app,
+            concurrency=settings.http_concurrency,
+            header_limit=settings.header_limit,
+            cors=Cors(settings.cors_origins) if settings.cors_origins else None,
+        )
+        await stack.enter_async_context(
+            http_server(
+                door,
+                listener,
+                bounded_head(settings.header_limit, settings.head_timeout.total_seconds()),
+                grace=settings.grace.total_seconds(),
+                end_streams=streams.end_all,
+                end_requests=door.cancel_what_is_in_hand,
+            )
+        )
+        yield
+
+
+def _reader_limits(settings: Settings) -> Limits:
+    return Limits(
+        messages=settings.stream_messages,
+        bytes=settings.stream_bytes,
+        gap_timeout=settings.gap_timeout.total_seconds(),
+        idle_margin=settings.idle_margin.total_seconds(),
+        keep_alive=settings.keep_alive.total_seconds(),
+        stalled_client=settings.stalled_client_timeout.total_seconds(),
+    )
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(
+        json=settings.json_limit,
+        media=max(settings.media_limit, settings.json_limit),
+        in_hand=settings.media_in_hand,
+        timeout=settings.body_timeout.total_seconds(),
+    )
+
+
+def main() -> None:
+    run("gateway", Settings, serve)

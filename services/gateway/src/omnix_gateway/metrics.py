@@ -1,0 +1,21 @@
+"""What the gateway counts."""
+
+from omnix_kit.metrics import SECONDS
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("omnix_http_requests_total", "HTTP requests answered.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram(
+    "omnix_http_request_seconds", "Time to the answer's end, streams apart.", ["route"], buckets=SECONDS
+)
+IN_HAND = Gauge("omnix_http_requests_in_hand", "HTTP requests in hand, open streams included.")
+REFUSED = Counter("omnix_http_refused_total", "HTTP requests refused for want of room.")
+FIRST_CONTENT_SECONDS = Histogram(
+    "omnix_first_content_seconds", "Time from a streamed request to its first content.", buckets=SECONDS
+)
+OPEN_STREAMS = Gauge("omnix_open_streams", "Streams being read by clients.")
+STREAM_ENDS = Counter("omnix_stream_ends_total", "Streams ended, by how.", ["how"])
+GAPS_FILLED = Counter("omnix_stream_gaps_filled_total", "Gaps in streams that the recording filled.")
+GAPS_LOST = Counter("omnix_stream_gaps_lost_total", "Gaps in streams that nobody could fill.")
+SLOW_READERS = Counter("omnix_stream_slow_readers_total", "Clients cut off because they read too slowly.")
+SENDERS_LOST = Counter("omnix_stream_senders_lost_total", "Streams ended because their sender fell silent.")
+KEY_CACHE = Counter("omnix_key_cache_total", "Keys looked up in the cache.", ["outcome"])

@@ -1,0 +1,202 @@
+"""``POST /v1/chat/completions``."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from omnix_kit.errors import OmnixError, Reason, error_for
+from omnix_kit.ids import uuid7
+
+from omnix_gateway import metrics
+from omnix_gateway.authentication import Authenticator
+from omnix_gateway.chat import answer, convert, translate
+from omnix_gateway.chat.decoding import decode
+from omnix_gateway.chat.schema import ChatRequest
+from omnix_gateway.clients import Router
+from omnix_gateway.errors import invalid
+from omnix_gateway.http.body import Bodies
+from omnix_gateway.http.exchange import (
+    ClientGone,
+    Exchange,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    exchange_of,
+    gone,
+    header,
+    reply,
+    reply_error,
+)
+from omnix_gateway.http.server import ABORT
+from omnix_gateway.identity import Identity, Role
+from omnix_gateway.policies import HEADER as ON_DISCONNECT
+from omnix_gateway.policies import OnDisconnect, on_disconnect
+from omnix_gateway.routes.events import Client, begin_events, send_events
+from omnix_gateway.streaming.streams import Streams
+
+PATH: Final = "/v1/chat/completions"
+
+_decoder = msgspec.json.Decoder(ChatRequest)
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Completions:
+    """Answers chat completions, whole and streamed."""
+
+    router: Router
+    authenticator: Authenticator
+    streams: Streams
+    bodies: Bodies
+    json_depth: int
+
+    def route(self) -> ASGIRouteHandler:
+        """A bare ASGI handler: this is the hot path, and nothing that Litestar adds to it is needed."""
+
+        @asgi(PATH, copy_scope=False, name="create_chat_completion")
+        async def create_chat_completion(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.answer(scope, receive, send)
+
+        return create_chat_completion
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method != "POST":
+            if method == "OPTIONS":
+                await reply(send, 204, [(b"allow", b"OPTIONS, POST")], b"")
+                return
+            await reply_error(send, invalid(f"'{PATH}' does not answer {method}."), 405, [(b"allow", b"OPTIONS, POST")])
+            return
+        exchange = exchange_of(scope)
+        completion_id = ""
+        try:
+            identity = await self.authenticator.identify(scope["headers"])
+            identity.needs(Role.MEMBER)
+            exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
+            body = await self.bodies.read(scope, receive, media=True)
+            with self.bodies.held(len(body)):
+                request = self._request(body)
+                completion_id = exchange.completion_id = uuid7()
+                exchange.model = request.model
+                proto = convert.request_to_proto(request)
+                if request.stream:
+                    policy = on_disconnect(header(scope, ON_DISCONNECT.encode()))
+                    await self._stream(scope, receive, send, identity, request, proto, policy)
+                else:
+                    async with _while_connected(receive):
+                        await self._unary(send, exchange, identity, proto)
+        except OmnixError as exc:
+            if exchange.status:
+                raise
+            headers: Headers = []
+            if completion_id:
+                headers.append((b"x-omnix-completion-id", f"chatcmpl-{completion_id}".encode()))
+            headers.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
+            await reply_error(send, exc, None, headers)
+
+    def _request(self, body: bytes | bytearray) -> ChatRequest:
+        request = decode(body, _decoder, self.json_depth)
+        translate.refuse_what_is_not_honoured(request)
+        translate.refuse_too_much_json(request, len(body), self.bodies.limits.json)
+        return request
+
+    async def _unary(
+        self, send: Send, exchange: Exchange, identity: Identity, request: convert.CompletionRequest
+    ) -> None:
+        response = await self.router.complete(exchange.completion_id, identity.caller, request)
+        body = _encoder.encode(convert.completion_from_proto(response, exchange.completion_id))
+        headers = _headers(exchange, response.model, convert.attempt_errors(response.attempts), len(response.attempts))
+        headers.append((b"content-type", b"application/json"))
+        if response.HasField("cost_micros"):
+            headers.append((b"x-omnix-cost", answer.decimal(response.cost_micros).encode()))
+            headers.append((b"x-omnix-cost-micros", b"%d" % response.cost_micros))
+        if response.sandbox:
+            headers.append((b"x-omnix-sandbox", b"true"))
+        await reply(send, 200, headers, body)
+
+    async def _stream(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        identity: Identity,
+        request: ChatRequest,
+        proto: convert.CompletionRequest,
+        policy: OnDisconnect,
+    ) -> None:
+        exchange = exchange_of(scope)
+        completion_id = exchange.completion_id
+        streams = self.streams
+        with streams.begin(completion_id, identity, policy, scope[ABORT]) as stream:
+            try:
+                async with _while_connected(receive):
+                    started = await self.router.start(
+                        completion_id, identity.caller, proto, streams.subject(completion_id)
+                    )
+            except (ClientGone, asyncio.CancelledError):
+                # The call was cancelled, and may have been answered at the same moment.
+                await streams.cancel(completion_id, "client")
+                raise
+            metrics.FIRST_CONTENT_SECONDS.observe(exchange.milliseconds / 1000)
+            idle = started.idle_timeout.ToTimedelta().total_seconds() if started.HasField("idle_timeout") else None
+            stream.reader.commit(started.attempt, started.sender_id, idle)
+            if self.authenticator.is_revoked(identity):
+                stream.reader.fail(error_for(Reason.KEY_REVOKED, "The API key was revoked."))
+                await streams.cancel(completion_id, "key-revoked")
+            headers = _headers(exchange, started.model, convert.attempt_errors(started.attempts), len(started.attempts))
+            if started.sandbox:
+                headers.append((b"x-omnix-sandbox", b"true"))
+            await begin_events(send, headers)
+            include_usage = bool(request.stream_options and request.stream_options.include_usage)
+            client = Client(exchange, receive, send, include_usage=include_usage)
+            ended = await send_events(stream.reader, client)
+            if not ended and stream.policy is OnDisconnect.CANCEL and not streams.read_by_others(stream):
+                await streams.cancel(completion_id, "client")
+
+
+def _headers(exchange: Exchange, model: str, errors: str, attempts: int) -> Headers:
+    exchange.model = model
+    headers: Headers = [
+        (b"x-omnix-completion-id", b"chatcmpl-" + exchange.completion_id.encode()),
+        (b"x-omnix-model", model.encode()),
+        (b"x-omnix-attempts", b"%d" % attempts),
+        (b"openai-processing-ms", b"%d" % exchange.milliseconds),
+    ]
+    if errors:
+        headers.append((b"x-omnix-attempt-errors", errors.encode()))
+    return headers
+
+
+@asynccontextmanager
+async def _while_connected(receive: Receive) -> AsyncIterator[None]:
+    """Cancel what is inside when the client leaves.
+
+    :raises ClientGone: when it did.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("needs a task")
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        await gone(receive)
+        left = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        watcher.cancel()

@@ -1,0 +1,203 @@
+"""What the API tells and takes apart from chat: models, usage, keys, streams."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from omnix_gateway.errors import ErrorBody
+
+PageSize = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Pricing(Struct, kw_only=True):
+    """Decimal strings for a million tokens; null means as other units of the direction."""
+
+    currency: str
+    unit: Literal["1M tokens"] = "1M tokens"
+    input: str
+    output: str
+    cached_input: str | None
+    cache_write: str | None
+    reasoning: str | None
+    effective: int
+
+
+class Target(Struct, kw_only=True):
+    """One choice of a route."""
+
+    provider: str
+    model: str
+    weight: int
+
+
+class Model(Struct, kw_only=True):
+    """A model or a route. The first four fields and `shutdown_date` are OpenAI's."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    shutdown_date: str | None
+    provider: str | None
+    model: str | None
+    aliases: list[str]
+    display_name: str
+    context_window: int | None
+    max_output_tokens: int | None
+    capabilities: list[str]
+    pricing: Pricing | None
+    retirement: int | None
+    sandbox: bool
+    targets: list[Target] | UnsetType = UNSET
+
+
+class ModelList(Struct, kw_only=True):
+    """Every model and route of the catalogue."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which entries. `start` and `end` are RFC 3339 times; entries begin at or after `start` and before `end`."""
+
+    key: str | None = None
+    user: str | None = None
+    completion: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    start: Annotated[datetime, Meta(tz=True)] | None = None
+    end: Annotated[datetime, Meta(tz=True)] | None = None
+    limit: PageSize = 100
+    page_token: str | None = None
+
+
+class UsageEntry(Struct, kw_only=True):
+    """One attempt in the ledger. `cost` is a decimal string; null when unpriced."""
+
+    id: str
+    object: Literal["usage.entry"] = "usage.entry"
+    completion_id: str
+    attempt: int
+    key: str
+    user: str | None
+    team: str | None
+    requested_model: str
+    provider: str
+    model: str
+    route: str | None
+    mode: str | None
+    streamed: bool
+    outcome: str
+    error: ErrorBody | None
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    cache_write_input_tokens: int
+    reasoning_tokens: int
+    audio_input_tokens: int
+    audio_output_tokens: int
+    estimated: bool
+    cost_micros: int | None
+    cost: str | None
+    currency: str | None
+    unpriced: bool
+    started: str
+    ended: str
+    recorded: str
+    first_content_ms: float | None
+    metadata: dict[str, str]
+    sandbox: bool
+
+
+class UsageList(Struct, kw_only=True):
+    """Entries, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[UsageEntry]
+    has_more: bool
+    next_page_token: str | None
+
+
+class UsageTotal(Struct, kw_only=True):
+    """The total of one model in one currency."""
+
+    provider: str
+    model: str
+    currency: str | None
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int | None
+    cost: str | None
+    unpriced: bool
+
+
+class UsageSummary(Struct, kw_only=True):
+    """Totals, one for each provider, model and currency."""
+
+    object: Literal["usage.summary"] = "usage.summary"
+    data: list[UsageTotal]
+
+
+class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the new key is for. `expires` is in seconds since 1970."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    role: Literal["admin", "member"] = "member"
+    user: Annotated[str, Meta(max_length=200)] | None = None
+    team: Annotated[str, Meta(max_length=200)] | None = None
+    expires: Annotated[int, Meta(ge=1, le=253402300799)] | None = None
+
+
+class Key(Struct, kw_only=True):
+    """An API key; times are in seconds since 1970."""
+
+    id: str
+    object: Literal["key"] = "key"
+    name: str
+    hint: str
+    role: str
+    user: str | None
+    team: str | None
+    created: int
+    expires: int | None
+    revoked: int | None
+
+
+class NewKey(Key, kw_only=True):
+    """A new key. `secret` is told here and never again."""
+
+    secret: str
+
+
+class KeyQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which page of keys."""
+
+    limit: PageSize = 100
+    page_token: str | None = None
+
+
+class KeyList(Struct, kw_only=True):
+    """Keys, newest first, revoked ones included."""
+
+    object: Literal["list"] = "list"
+    data: list[Key]
+    has_more: bool
+    next_page_token: str | None
+
+
+class StreamQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where to go on. `last_event_id` is for clients that cannot set the header `Last-Event-ID`."""
+
+    last_event_id: str | None = None
+    include_usage: bool = False
+
+
+class StreamCancelled(Struct, kw_only=True):
+    """`cancelled` is false when the stream had ended before."""
+
+    id: str
+    object: Literal["stream.cancelled"] = "stream.cancelled"
+    cancelled: bool

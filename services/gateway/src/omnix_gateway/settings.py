@@ -1,0 +1,65 @@
+"""What the gateway reads from the environment; the README explains every variable."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from omnix_kit.settings import Duration, Port, ServiceSettings
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+_MIB = 1024 * 1024
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(ServiceSettings):
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8080
+    """0 takes a free port, which the log line ``listening`` tells."""
+
+    router_address: str = "127.0.0.1:50051"
+    accounts_address: str = "127.0.0.1:50052"
+    usage_metering_address: str = "127.0.0.1:50053"
+
+    http_concurrency: int = Field(default=4096, ge=1)
+    """Requests in hand at once, open streams included; the next one is refused."""
+    json_limit: int = Field(default=_MIB, ge=1024)
+    """Bytes a body may have, inline media apart."""
+    media_limit: int = Field(default=20 * _MIB, ge=1024)
+    """Bytes a body with inline media may have altogether."""
+    media_in_hand: int = Field(default=512 * _MIB, ge=1024)
+    """Bytes of bodies beyond ``json_limit`` held at once by the process."""
+    json_depth: int = Field(default=64, ge=8, le=200)
+    header_limit: int = Field(default=16 * 1024, ge=1024)
+    head_timeout: Duration = timedelta(seconds=10)
+    """How long a client may take to send a request's head."""
+    body_timeout: Duration = timedelta(seconds=60)
+
+    completion_timeout: Duration = timedelta(minutes=10)
+    """For a unary answer, and for the first content of a streamed one."""
+    call_timeout: Duration = timedelta(seconds=10)
+    """For every other call of a service."""
+
+    key_cache: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0), le=timedelta(seconds=60))
+    """How long a key is known without asking again."""
+    key_cache_size: int = Field(default=10_000, ge=1)
+
+    keep_alive: Duration = timedelta(seconds=15)
+    """Silence of a stream after which a comment is sent."""
+    stream_messages: int = Field(default=256, ge=1)
+    """Messages that may wait for the reader of one stream."""
+    stream_bytes: int = Field(default=_MIB, ge=1024)
+    """Bytes that may wait for the reader of one stream."""
+    gap_timeout: Duration = timedelta(seconds=5)
+    """How long a gap may wait to be filled."""
+    sender_timeout: Duration = timedelta(seconds=5)
+    """Silence after which the process that sends a stream counts as dead."""
+    idle_margin: Duration = timedelta(seconds=5)
+    """How much longer than its sender a reader waits for the next chunk."""
+    stalled_client_timeout: Duration = timedelta(seconds=30)
+    """How long a client that was cut off may take to read why."""
+
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(default_factory=list)
+    """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""

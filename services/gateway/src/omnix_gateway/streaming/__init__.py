@@ -1,0 +1,1 @@
+"""Streams of chunks: in order, whole, or ended with a reason."""

@@ -1,0 +1,344 @@
+"""One reader of one stream: takes messages in any order, gives chunks in order, whole, or an error.
+
+Whoever publishes calls ``offer`` (from the NATS callback, so it does nothing but queue); whoever answers the client
+awaits ``take``, which decodes, orders, fills gaps from the recording and checks the end. No task and no timer belongs
+to a chunk: ``tick``, called once a second for each reader, does what time demands.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+from omnix_kit.digest import digest
+from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
+
+from omnix_gateway import metrics
+from omnix_gateway.streaming.convert import Chunk, Chunks, End, Start, chunks_from_bytes, error_of
+
+_RETRY_GAP_AFTER = 0.25
+_FIRST_PROBE_AFTER = 5.0
+_TAKE_BYTES = 64 * 1024
+_TAKE_RECORDED = 64
+
+clock = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one reader; times in seconds."""
+
+    messages: int = 256
+    bytes: int = 1024 * 1024
+    gap_timeout: float = 5.0
+    idle_margin: float = 5.0
+    keep_alive: float = 15.0
+    stalled_client: float = 30.0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What there is to send now."""
+
+    pieces: list[tuple[int, Sequence[Chunk]]] = field(default_factory=list)
+    """Number of the first chunk, and chunks that follow each other."""
+    end: End | None = None
+    error: OmnixError | None = None
+    left: bool = False
+    """The client has left; nothing can be sent any more."""
+
+
+class Reader:
+    """Reads the chunks of one completion, from number 0 on, for one client."""
+
+    def __init__(
+        self, completion_id: str, recorded: Callable[[str], AsyncGenerator[bytes, None]], limits: Limits, *, late: bool
+    ) -> None:
+        """:param late: it joins a stream that goes on: it begins in the recording and follows the attempt there."""
+        self.completion_id = completion_id
+        self.start: Start | None = None
+        self.sender_id = ""
+        self.began = clock()
+        self.failed_at: float | None = None
+        self.left = False
+        self._recorded = recorded
+        self._limits = limits
+        self._attempt: int | None = None
+        self._late = late
+        self._idle_timeout: float | None = None
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._ahead: dict[int, Chunks] = {}
+        self._next = 0
+        self._digest = 0
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+        self._held: list[tuple[int, Sequence[Chunk]]] = []
+        self._end: End | None = None
+        self._error: OmnixError | None = None
+        self._doom: OmnixError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._source: AsyncGenerator[bytes, None] | None = None
+        self._wants_recording = late
+        self._gap_since: float | None = None
+        self._retry_at = 0.0
+        self._heard = self.began
+        self._gave = self.began
+        self._probe_after = _FIRST_PROBE_AFTER
+        self._keep_alive_due = False
+
+    @property
+    def error(self) -> OmnixError | None:
+        return self._error
+
+    # What happens to the stream; called from callbacks.
+
+    def offer(self, data: bytes) -> None:
+        """Queue a message. A reader with too much in its queue is cut off, unless the recording has it all."""
+        if self._error is not None or self._end is not None:
+            return
+        self._heard = clock()
+        if len(self._queue) >= self._limits.messages or self._queued + len(data) > self._limits.bytes:
+            if self._attempt is None or self._source is not None or self._wants_recording:
+                self._queue.clear()
+                self._queued = 0
+                self._wants_recording = True
+            else:
+                metrics.SLOW_READERS.inc()
+                self.fail(error_for(Reason.STREAM_TOO_SLOW, "The client reads too slowly; resume the stream to go on."))
+            return
+        self._doom = None
+        self._queue.append(data)
+        self._queued += len(data)
+        self._wake()
+
+    def commit(self, attempt: int, sender_id: str, idle_timeout: float | None) -> None:
+        """Tell which attempt is the answer; what other attempts say is dropped."""
+        self._attempt = attempt
+        self.sender_id = sender_id
+        self._idle_timeout = idle_timeout
+        self._heard = clock()
+        self._wake()
+
+    def fail(self, error: OmnixError) -> None:
+        """End the stream with an error; the first one counts."""
+        if self._error is None and self._end is None:
+            self._error = error
+            self.failed_at = clock()
+            self._queue.clear()
+            self._ahead.clear()
+            self._wake()
+
+    def doom(self, error: OmnixError) -> bool:
+        """End the stream with an error, unless the recording has more of it. Answers whether this is news."""
+        news = self._doom is None
+        self._doom = self._doom or error
+        self.look_into_recording()
+        return news
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.left = True
+        self._wake()
+
+    def look_into_recording(self) -> None:
+        """Something may have been missed: after a reconnection, after a long silence."""
+        self._wants_recording = True
+        self._wake()
+
+    def tick(self, now: float, connected_since: float | None) -> None:
+        """Do what time demands. ``connected_since`` is None while NATS is away."""
+        if self._error is not None or self._end is not None:
+            return
+        if now - self._gave >= self._limits.keep_alive:
+            self._keep_alive_due = True
+            self._wake()
+        if self._gap_since is not None and connected_since is not None:
+            if now - max(self._gap_since, connected_since) > self._limits.gap_timeout:
+                metrics.GAPS_LOST.inc()
+                self.fail(_lost("Chunks of the stream were lost."))
+            return
+        silence = now - self._heard
+        if self._idle_timeout is not None and silence > self._idle_timeout + self._limits.idle_margin:
+            self.doom(_lost("The stream fell silent without an end."))
+        elif silence >= self._probe_after:
+            self._probe_after *= 2
+            self.look_into_recording()
+
+    # What the client gets; called from the task that answers it.
+
+    async def take(self) -> Delivery | None:
+        """Wait for what there is to send; None asks for a keep-alive."""
+        while True:
+            if self.left:
+                return Delivery(left=True)
+            pieces: list[tuple[int, Sequence[Chunk]]] = []
+            if self._error is None:
+                if self._source is not None:
+                    await self._take_recorded(self._source, pieces)
+                elif self._attempt is not None or self._late:
+                    self._take_queued(pieces)
+            if pieces or self._end is not None or self._error is not None:
+                self._gave = clock()
+                return Delivery(pieces, end=self._end, error=self._error)
+            if self._source is not None or self._begin_recording():
+                continue
+            if self._queue and (self._attempt is not None or self._late):
+                continue
+            if self._keep_alive_due:
+                self._keep_alive_due = False
+                self._gave = clock()
+                return None
+            await self._wait()
+
+    def _begin_recording(self) -> bool:
+        """Begin to read the recording when there is a reason to, and it is time."""
+        wanted = self._gap_since is not None or (self._wants_recording and (self._attempt is not None or self._late))
+        if not wanted:
+            return False
+        now = clock()
+        if now < self._retry_at:
+            asyncio.get_running_loop().call_later(self._retry_at - now, self._wake)
+            return False
+        self._retry_at = now + _RETRY_GAP_AFTER
+        self._wants_recording = False
+        self._source = self._recorded(self.completion_id)
+        return True
+
+    async def _take_recorded(
+        self, source: AsyncGenerator[bytes, None], pieces: list[tuple[int, Sequence[Chunk]]]
+    ) -> None:
+        before = self._next
+        try:
+            for _ in range(_TAKE_RECORDED):
+                self._accept(await anext(source), pieces)
+                if self._end is not None or self._error is not None:
+                    return
+        except StopAsyncIteration:
+            self._source = None
+            if self._next == before and not self._queue and self._doom is not None:
+                self.fail(self._doom)
+        except PlatformError:
+            self._source = None
+            self._wants_recording = True  # tried again after a pause
+            if self._doom is not None:
+                self.fail(self._doom)
+
+    def _take_queued(self, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+        taken = 0
+        queue = self._queue
+        while queue and taken < _TAKE_BYTES and self._end is None and self._error is None:
+            data = queue.popleft()
+            taken += len(data)
+            self._accept(data, pieces)
+        self._queued -= taken
+        self._probe_after = _FIRST_PROBE_AFTER
+
+    def _accept(self, data: bytes, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+        try:
+            message = chunks_from_bytes(data)
+        except DecodeError:
+            self.fail(_lost("A message of the stream cannot be read."))
+            return
+        if message.attempt != self._attempt and not self._follow(message.attempt):
+            return
+        if message.first_seq > self._next:
+            if self._gap_since is None:
+                self._gap_since = clock()
+            if len(self._ahead) < self._limits.messages:
+                self._ahead[message.first_seq] = message
+            return
+        self._append(message, pieces)
+        if self._ahead:
+            self._append_what_waited(pieces)
+
+    def _follow(self, attempt: int) -> bool:
+        """For late readers, who are told no attempt: follow the first one that is recorded."""
+        if not self._late:
+            return False
+        if self._attempt is None:
+            self._attempt = attempt
+            return True
+        if attempt > self._attempt:
+            self.fail(_lost("The answer was begun anew."))
+        return False
+
+    def _append_what_waited(self, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+        while self._ahead and self._end is None and self._error is None:
+            first = min(self._ahead)
+            if first > self._next:
+                return
+            self._append(self._ahead.pop(first), pieces)
+        if self._gap_since is not None:
+            self._gap_since = None
+            metrics.GAPS_FILLED.inc()
+
+    def _append(self, message: Chunks, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+        if self.start is None and message.HasField("start"):
+            self.start = message.start
+            self.sender_id = self.sender_id or message.start.sender_id
+        chunks: Sequence[Chunk] = message.chunks
+        first = self._next
+        if message.first_seq < first:
+            chunks = chunks[first - message.first_seq :]
+        if chunks:
+            running = self._digest
+            finishing = -1
+            for position, chunk in enumerate(chunks):
+                running = digest(running, chunk)
+                self._seen.add(chunk.choice_index)
+                if chunk.finish_reason:
+                    self._finished.add(chunk.choice_index)
+                    finishing = position
+            self._digest = running
+            self._next = first + len(chunks)
+            self._give(first, chunks, finishing, pieces)
+        if message.HasField("end"):
+            self._check_end(message.end, pieces)
+
+    def _give(
+        self, first: int, chunks: Sequence[Chunk], finishing: int, pieces: list[tuple[int, Sequence[Chunk]]]
+    ) -> None:
+        """Hand chunks on, but hold the last finish reason back until the end is known to be good."""
+        if not self._finished or self._seen - self._finished:
+            if self._held:
+                pieces += self._held
+                self._held = []
+            pieces.append((first, chunks))
+            return
+        if finishing > 0 and not self._held:
+            pieces.append((first, chunks[:finishing]))
+            self._held.append((first + finishing, chunks[finishing:]))
+        else:
+            self._held.append((first, chunks))
+
+    def _check_end(self, end: End, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+        cut = error_of(end)
+        if cut is not None:
+            self.fail(cut)
+        elif end.count != self._next or end.digest != self._digest:
+            metrics.GAPS_LOST.inc()
+            self.fail(_lost("The stream does not add up to what was sent."))
+        elif self.start is None:
+            self.fail(_lost("The stream has no beginning."))
+        else:
+            pieces += self._held
+            self._end = end
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+def _lost(message: str) -> OmnixError:
+    return error_for(Reason.STREAM_LOST, message)

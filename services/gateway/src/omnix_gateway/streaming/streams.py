@@ -1,0 +1,213 @@
+"""Every stream that is being read here: who gets which message, and what ends streams from outside."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+
+from nats.aio.msg import Msg
+from omnix_kit import streams as kit_streams
+from omnix_kit import subjects
+from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
+from omnix_kit.messaging import Messaging
+
+from omnix_gateway import metrics
+from omnix_gateway.clients import Router
+from omnix_gateway.identity import Identity
+from omnix_gateway.policies import OnDisconnect
+from omnix_gateway.streaming.convert import cancel_to_bytes
+from omnix_gateway.streaming.reader import Limits, Reader, clock
+from omnix_gateway.streaming.recording import Recording
+
+_log = logging.getLogger(__name__)
+
+_TICK = 1.0
+_SENDERS_KNOWN = 10_000
+_REVOKED_ENDS_WITHIN = 3.0
+SHUTTING_DOWN = "The gateway is being stopped; resume the stream to go on."
+
+
+class OpenStream:
+    """A reader with its client."""
+
+    def __init__(self, reader: Reader, identity: Identity, *, owner: bool, abort: Callable[[], None]) -> None:
+        self.reader = reader
+        self.identity = identity
+        self.owner = owner
+        """It is the request that began the completion, or reads for the same key."""
+        self.abort = abort
+        self.policy = OnDisconnect.CONTINUE
+
+
+class Streams:
+    """The open streams of this process."""
+
+    def __init__(
+        self, messaging: Messaging, router: Router, gateway_id: str, limits: Limits, sender_timeout: timedelta
+    ) -> None:
+        self.recording = Recording(messaging)
+        self._messaging = messaging
+        self._router = router
+        self._gateway_id = gateway_id
+        self._limits = limits
+        self._sender_timeout = sender_timeout.total_seconds()
+        self._begun: dict[str, OpenStream] = {}
+        self._open: set[OpenStream] = set()
+        self._heartbeats: dict[str, float] = {}
+        self._connected_since: float | None = None
+
+    def subject(self, completion_id: str) -> str:
+        return subjects.chunks(self._gateway_id, completion_id)
+
+    @contextmanager
+    def begin(
+        self, completion_id: str, identity: Identity, policy: OnDisconnect, abort: Callable[[], None]
+    ) -> Iterator[OpenStream]:
+        """Listen for a completion that this gateway is about to start."""
+        reader = Reader(completion_id, self.recording.read, self._limits, late=False)
+        stream = OpenStream(reader, identity, owner=True, abort=abort)
+        stream.policy = policy
+        self._begun[completion_id] = stream
+        with self._counted(stream):
+            try:
+                yield stream
+            finally:
+                del self._begun[completion_id]
+
+    @asynccontextmanager
+    async def join(
+        self, completion_id: str, identity: Identity, *, owner: bool, abort: Callable[[], None]
+    ) -> AsyncIterator[OpenStream]:
+        """Listen to a completion that goes on already, wherever it was begun.
+
+        :raises PlatformError: ``UNAVAILABLE`` while NATS is away.
+        """
+        reader = Reader(completion_id, self.recording.read, self._limits, late=True)
+
+        async def on_message(message: Msg) -> None:
+            reader.offer(message.data)
+
+        if not self._messaging.client.is_connected:
+            raise error_for(Reason.UNAVAILABLE, "The message broker is away.", retry_after=timedelta(seconds=1))
+        # Subscribed before the recording is read, so nothing falls between the two.
+        subscription = await self._messaging.subscribe(subjects.chunks_of_completion(completion_id), on_message)
+        with self._counted(stream := OpenStream(reader, identity, owner=owner, abort=abort)):
+            try:
+                yield stream
+            finally:
+                with suppress(Exception):  # the connection may be gone, and the subscription with it
+                    await subscription.unsubscribe()
+
+    @contextmanager
+    def _counted(self, stream: OpenStream) -> Iterator[None]:
+        self._open.add(stream)
+        metrics.OPEN_STREAMS.inc()
+        try:
+            yield
+        finally:
+            self._open.discard(stream)
+            metrics.OPEN_STREAMS.dec()
+
+    def begun_here(self, completion_id: str) -> Identity | None:
+        """Whose completion it is, when this gateway began it and still reads it."""
+        stream = self._begun.get(completion_id)
+        return None if stream is None else stream.identity
+
+    def read_by_others(self, stream: OpenStream) -> bool:
+        """Whether somebody else reads the same completion here."""
+        completion_id = stream.reader.completion_id
+        return any(
+            other is not stream and other.reader.completion_id == completion_id and not other.reader.left
+            for other in self._open
+        )
+
+    async def cancel(self, completion_id: str, cause: str) -> None:
+        """Have the completion ended; over gRPC when NATS is away."""
+        try:
+            await self._messaging.publish(subjects.cancel(completion_id), cancel_to_bytes(completion_id, cause))
+        except PlatformError:
+            try:
+                await self._router.cancel(completion_id, cause)
+            except OmnixError as exc:
+                _log.error("could not cancel", extra={"completion_id": completion_id, "error": exc.message})
+
+    # What arrives.
+
+    def on_chunks(self, completion_id: str, data: bytes) -> None:
+        stream = self._begun.get(completion_id)
+        if stream is not None:
+            stream.reader.offer(data)
+
+    def on_heartbeat(self, sender_id: str) -> None:
+        if sender_id in self._heartbeats or len(self._heartbeats) < _SENDERS_KNOWN:
+            self._heartbeats[sender_id] = clock()
+
+    async def on_connection(self) -> None:
+        """At every NATS connection: what was missed meanwhile is in the recording, or will be published again."""
+        await kit_streams.ensure(self._messaging.jetstream, kit_streams.CHUNKS)
+        self._connected_since = clock()
+        for stream in self._open:
+            stream.reader.look_into_recording()
+
+    async def end_those_of_key(self, tenant_id: str, key_id: str) -> None:
+        """A key was revoked: its streams end, here and upstream."""
+        for stream in [each for each in self._open if each.identity.key_id == key_id]:
+            if stream.identity.tenant_id != tenant_id:
+                continue
+            stream.reader.fail(error_for(Reason.KEY_REVOKED, "The API key was revoked."))
+            if stream.owner:
+                await self.cancel(stream.reader.completion_id, "key-revoked")
+
+    def identities(self) -> dict[bytes, Identity]:
+        """Whose streams are open, by the key's hash."""
+        return {stream.identity.key_sha256: stream.identity for stream in self._open}
+
+    def end_all(self) -> None:
+        """The process is being stopped: every stream ends, and can be resumed elsewhere."""
+        for stream in self._open:
+            stream.reader.fail(error_for(Reason.SHUTTING_DOWN, SHUTTING_DOWN, retry_after=timedelta(seconds=1)))
+
+    # What time demands.
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Keep an eye on senders, silences and stalled clients while inside."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            try:
+                self._tick(clock())
+            except Exception:
+                _log.exception("watching streams failed")
+
+    def _tick(self, now: float) -> None:
+        if not self._messaging.client.is_connected:
+            self._connected_since = None
+        connected_since = self._connected_since
+        self._heartbeats = {sender: heard for sender, heard in self._heartbeats.items() if now - heard < 60}
+        for stream in list(self._open):
+            reader = stream.reader
+            reader.tick(now, connected_since)
+            if reader.failed_at is not None:
+                patience = self._limits.stalled_client if not self._revoked(stream) else _REVOKED_ENDS_WITHIN
+                if now - reader.failed_at > patience:
+                    stream.abort()
+            elif reader.sender_id and connected_since is not None:
+                heard = max(self._heartbeats.get(reader.sender_id, 0.0), connected_since, reader.began)
+                if now - heard > self._sender_timeout:
+                    cut = error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent.")
+                    if reader.doom(cut):
+                        metrics.SENDERS_LOST.inc()
+
+    @staticmethod
+    def _revoked(stream: OpenStream) -> bool:
+        error = stream.reader.error
+        return error is not None and error.reason is Reason.KEY_REVOKED

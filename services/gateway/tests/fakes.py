@@ -1,0 +1,344 @@
+"""Scripted services behind the gateway: what they answer is set by the test, what they were asked is kept."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import grpc
+from omnix.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
+from omnix.completion.v1 import completion_pb2 as pb
+from omnix.provider.v1 import heartbeat_pb2
+from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
+from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
+from omnix_kit import streams, subjects
+from omnix_kit.convert import error_to_proto
+from omnix_kit.digest import digest
+from omnix_kit.errors import CallerError, OmnixError, Reason
+from omnix_kit.health import Readiness
+from omnix_kit.messaging import Messaging
+from omnix_kit.rpc import grpc_server
+from omnix_kit.settings import ServiceSettings
+
+SENDER = "sender1"
+ADMIN, MEMBER, OTHER = "sk-omnix-admin", "sk-omnix-member", "sk-omnix-other"
+
+
+def text_chunks(*texts: str) -> list[pb.Chunk]:
+    """Text, then an empty chunk with the finish reason, as vendors send it."""
+    return [*(pb.Chunk(text=text) for text in texts), pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)]
+
+
+class Publisher:
+    """Publishes the chunks of one attempt as an adapter does, or on purpose otherwise."""
+
+    def __init__(self, messaging: Messaging, request: router_service_pb2.StartCompletionRequest) -> None:
+        self.completion_id = request.completion_id
+        self.request = request
+        self.subject = request.chunk_subject
+        self.attempt = 1
+        self.published: list[bytes] = []
+        self._messaging = messaging
+        self._seq = 0
+        self._digest = 0
+
+    def message(self, *chunks: pb.Chunk, end: pb.End | None = None) -> bytes:
+        """The next message, not published."""
+        message = pb.CompletionChunks(
+            completion_id=self.completion_id, attempt=self.attempt, first_seq=self._seq, chunks=chunks, end=end
+        )
+        if self._seq == 0:
+            caller = self.request.caller
+            message.start.CopyFrom(
+                pb.Start(
+                    model="openai/gpt-4o",
+                    vendor_model="gpt-4o-2024-08-06",
+                    system_fingerprint="fp_1",
+                    tenant_id=caller.tenant_id,
+                    key_id=caller.key_id,
+                    sender_id=SENDER,
+                )
+            )
+            message.start.create_time.seconds = 1_700_000_000
+        for chunk in chunks:
+            self._digest = digest(self._digest, chunk)
+        self._seq += len(chunks)
+        return message.SerializeToString()
+
+    async def publish(self, data: bytes) -> None:
+        self.published.append(data)
+        await self._messaging.publish(self.subject, data)
+        await self._messaging.client.flush()
+
+    async def chunks(self, *chunks: pb.Chunk) -> None:
+        await self.publish(self.message(*chunks))
+
+    async def text(self, *texts: str) -> None:
+        await self.chunks(*(pb.Chunk(text=text) for text in texts))
+
+    def end_of(self, error: OmnixError | None = None, *, wrong: int = 0) -> pb.End:
+        end = pb.End(count=self._seq, digest=self._digest ^ wrong, cost_micros=1234)
+        end.usage.input_tokens = 7
+        end.usage.output_tokens = self._seq
+        if error is not None:
+            end.error.CopyFrom(error_to_proto(error))
+        return end
+
+    async def finish(self, error: OmnixError | None = None) -> None:
+        if error is None:
+            self._seq += 0
+            last = pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)
+            self._digest = digest(self._digest, last)
+            first, self._seq = self._seq, self._seq + 1
+            message = pb.CompletionChunks(
+                completion_id=self.completion_id,
+                attempt=self.attempt,
+                first_seq=first,
+                chunks=[last],
+                end=self.end_of(),
+            )
+            await self.publish(message.SerializeToString())
+        else:
+            await self.publish(self.message(end=self.end_of(error)))
+
+
+Play = Callable[[Publisher], Awaitable[None]]
+
+
+async def whole_answer(publisher: Publisher) -> None:
+    for text in ("Hel", "lo", " wörld 🌍", "."):
+        await publisher.text(text)
+    await publisher.finish()
+
+
+@dataclass
+class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
+    messaging: Messaging
+    asked: list[router_service_pb2.CompleteRequest] = field(default_factory=list)
+    started: list[router_service_pb2.StartCompletionRequest] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    error: OmnixError | None = None
+    before: Play | None = None
+    """Runs before StartCompletion is answered."""
+    play: Play = whole_answer
+    """Runs after StartCompletion was answered."""
+    hold: asyncio.Event | None = None
+    """Complete and StartCompletion wait for it."""
+    sandbox: bool = False
+    idle_timeout: float = 30
+    completion: pb.Completion | None = None
+    models: list[router_pb2.Model] = field(default_factory=list)
+    playing: set["asyncio.Task[None]"] = field(default_factory=set)
+    publishers: list[Publisher] = field(default_factory=list)
+
+    async def Complete(
+        self, request: router_service_pb2.CompleteRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.CompleteResponse:
+        self.asked.append(request)
+        await self._wait(request.completion_id)
+        completion = self.completion or answer("Hello!")
+        return router_service_pb2.CompleteResponse(
+            completion=completion,
+            model="openai/gpt-4o",
+            attempts=[
+                router_pb2.AttemptReport(number=1, provider="x", model="y", error_reason="PROVIDER_TIMEOUT"),
+                router_pb2.AttemptReport(number=2, provider="openai", model="gpt-4o"),
+            ],
+            cost_micros=1234,
+            sandbox=self.sandbox,
+        )
+
+    async def StartCompletion(
+        self, request: router_service_pb2.StartCompletionRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.StartCompletionResponse:
+        self.started.append(request)
+        await self._wait(request.completion_id)
+        publisher = Publisher(self.messaging, request)
+        self.publishers.append(publisher)
+        if self.before is not None:
+            await self.before(publisher)
+        task = asyncio.create_task(self._play(publisher))
+        self.playing.add(task)
+        response = router_service_pb2.StartCompletionResponse(
+            attempt=publisher.attempt,
+            model="openai/gpt-4o",
+            attempts=[router_pb2.AttemptReport(number=1, provider="openai", model="gpt-4o")],
+            sender_id=SENDER,
+            sandbox=self.sandbox,
+        )
+        response.idle_timeout.FromMilliseconds(int(self.idle_timeout * 1000))
+        return response
+
+    async def _play(self, publisher: Publisher) -> None:
+        await self.play(publisher)
+
+    async def _wait(self, completion_id: str) -> None:
+        if self.error is not None:
+            raise self.error
+        if self.hold is not None:
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cancelled.append(completion_id)
+                raise
+
+    async def CancelCompletion(
+        self, request: router_service_pb2.CancelCompletionRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.CancelCompletionResponse:
+        self.cancelled.append(request.completion_id)
+        return router_service_pb2.CancelCompletionResponse()
+
+    async def ListModels(
+        self, request: router_service_pb2.ListModelsRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.ListModelsResponse:
+        return router_service_pb2.ListModelsResponse(models=self.models)
+
+    async def GetModel(
+        self, request: router_service_pb2.GetModelRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.GetModelResponse:
+        for model in self.models:
+            if request.name in (model.id, *model.aliases):
+                return router_service_pb2.GetModelResponse(model=model)
+        raise CallerError(f"There is no model '{request.name}'.", reason=Reason.MODEL_NOT_FOUND, param="model")
+
+
+def answer(text: str) -> pb.Completion:
+    completion = pb.Completion(vendor_model="gpt-4o-2024-08-06", system_fingerprint="fp_1", service_tier="default")
+    completion.create_time.seconds = 1_700_000_000
+    choice = completion.choices.add(finish_reason=pb.FINISH_REASON_STOP)
+    choice.message.role = pb.ROLE_ASSISTANT
+    choice.message.parts.add(text=text)
+    completion.usage.input_tokens = 9
+    completion.usage.output_tokens = 12
+    completion.usage.cached_input_tokens = 4
+    completion.usage.reasoning_tokens = 3
+    return completion
+
+
+@dataclass
+class FakeAccounts(account_service_pb2_grpc.AccountServiceServicer):
+    keys: dict[bytes, account_pb2.Key] = field(default_factory=dict)
+    asked: list[bytes] = field(default_factory=list)
+    made: list[account_service_pb2.CreateKeyRequest] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    def add(self, secret: str, key_id: str, role: "account_pb2.KeyRole", tenant: str = "default") -> account_pb2.Key:
+        key = account_pb2.Key(key_id=key_id, tenant_id=tenant, role=role, name=key_id, hint=secret[:12])
+        key.create_time.seconds = 1_700_000_000
+        self.keys[hashlib.sha256(secret.encode()).digest()] = key
+        return key
+
+    async def AuthenticateKey(
+        self, request: account_service_pb2.AuthenticateKeyRequest, context: grpc.aio.ServicerContext
+    ) -> account_service_pb2.AuthenticateKeyResponse:
+        self.asked.append(request.key_sha256)
+        if self.hold is not None:
+            await self.hold.wait()
+        key = self.keys.get(request.key_sha256)
+        if key is None or key.HasField("revoke_time"):
+            raise CallerError("The key is not valid.", reason=Reason.UNAUTHENTICATED)
+        return account_service_pb2.AuthenticateKeyResponse(key=key)
+
+    async def CreateKey(
+        self, request: account_service_pb2.CreateKeyRequest, context: grpc.aio.ServicerContext
+    ) -> account_service_pb2.CreateKeyResponse:
+        self.made.append(request)
+        key = self.add("sk-omnix-new", "new", request.role)
+        key.name = request.name
+        return account_service_pb2.CreateKeyResponse(key=key, secret="sk-omnix-new")
+
+    async def ListKeys(
+        self, request: account_service_pb2.ListKeysRequest, context: grpc.aio.ServicerContext
+    ) -> account_service_pb2.ListKeysResponse:
+        return account_service_pb2.ListKeysResponse(keys=list(self.keys.values()), next_page_token="more")
+
+    async def RevokeKey(
+        self, request: account_service_pb2.RevokeKeyRequest, context: grpc.aio.ServicerContext
+    ) -> account_service_pb2.RevokeKeyResponse:
+        for key in self.keys.values():
+            if key.key_id == request.key_id and key.tenant_id == request.tenant_id:
+                key.revoke_time.FromDatetime(datetime.now(UTC))
+                return account_service_pb2.RevokeKeyResponse(key=key)
+        raise CallerError("There is no such key.", reason=Reason.NOT_FOUND)
+
+
+@dataclass
+class FakeUsage(usage_service_pb2_grpc.UsageServiceServicer):
+    asked: list[usage_service_pb2.ListUsageEntriesRequest] = field(default_factory=list)
+    answer: usage_service_pb2.ListUsageEntriesResponse = field(
+        default_factory=usage_service_pb2.ListUsageEntriesResponse
+    )
+    summary: usage_service_pb2.SummarizeUsageResponse = field(default_factory=usage_service_pb2.SummarizeUsageResponse)
+
+    async def ListUsageEntries(
+        self, request: usage_service_pb2.ListUsageEntriesRequest, context: grpc.aio.ServicerContext
+    ) -> usage_service_pb2.ListUsageEntriesResponse:
+        self.asked.append(request)
+        return self.answer
+
+    async def SummarizeUsage(
+        self, request: usage_service_pb2.SummarizeUsageRequest, context: grpc.aio.ServicerContext
+    ) -> usage_service_pb2.SummarizeUsageResponse:
+        return self.summary
+
+
+@dataclass
+class Backends:
+    router: FakeRouter
+    accounts: FakeAccounts
+    usage: FakeUsage
+    messaging: Messaging
+    port: int
+    heart: "asyncio.Task[None]"
+    cancels: list[str]
+
+    async def account_changed(self, key_id: str, *, revoked: bool = True) -> None:
+        event = account_pb2.AccountChanged(event_id="e", tenant_id="default", key_id=key_id, revoked=revoked)
+        await self.messaging.publish(subjects.account_changed("default"), event.SerializeToString())
+        await self.messaging.client.flush()
+
+
+async def beat(messaging: Messaging) -> None:
+    payload = heartbeat_pb2.SenderHeartbeat(sender_id=SENDER).SerializeToString()
+    while True:
+        try:
+            await messaging.publish(subjects.sender_heartbeat(SENDER), payload)
+        except OmnixError:
+            pass
+        await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def backends(messaging: Messaging) -> AsyncIterator[Backends]:
+    """Router, accounts and usage on one port, an adapter's heartbeat, and what was asked to be cancelled."""
+    await streams.ensure(messaging.jetstream, streams.CHUNKS)
+    router, accounts, usage = FakeRouter(messaging), FakeAccounts(), FakeUsage()
+    accounts.add(ADMIN, "admin", account_pb2.KEY_ROLE_ADMIN)
+    accounts.add(MEMBER, "member", account_pb2.KEY_ROLE_MEMBER)
+    accounts.add(OTHER, "other", account_pb2.KEY_ROLE_MEMBER)
+    cancels: list[str] = []
+
+    async def on_cancel(message: object) -> None:
+        data: bytes = message.data  # type: ignore[attr-defined]
+        cancels.append(pb.CancelRequested.FromString(data).completion_id)
+
+    await messaging.subscribe(subjects.CANCEL_REQUESTED, on_cancel)
+
+    def register(server: grpc.aio.Server) -> None:
+        router_service_pb2_grpc.add_RouterServiceServicer_to_server(router, server)
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(accounts, server)
+        usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, server)
+
+    settings = ServiceSettings(grace=0)  # type: ignore[arg-type]
+    names: Sequence[str] = []
+    async with grpc_server(settings, Readiness(), names, register) as port:
+        heart = asyncio.create_task(beat(messaging))
+        try:
+            yield Backends(router, accounts, usage, messaging, port, heart, cancels)
+        finally:
+            heart.cancel()
+            for task in router.playing:
+                task.cancel()
+            await asyncio.gather(heart, *router.playing, return_exceptions=True)
