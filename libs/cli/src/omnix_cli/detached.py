@@ -3,13 +3,11 @@
 import os
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-from omnix_cli import announcement, environment, lock, logfiles, state
+from omnix_cli import access, announcement, lock, logfiles, state
 from omnix_cli.errors import CommandError, UsageError
 from omnix_cli.installation import Installation
-from omnix_cli.places import DataDir
 from omnix_cli.state import Phase, SuiteState
 from omnix_cli.wish import DAEMON, Wish, in_use
 
@@ -46,7 +44,7 @@ def launch(installation: Installation, wish: Wish) -> str:
             raise _failure(code, logfiles.tail(log, 1000, offset), log)
         now = state.read(data.state)
         if now is not None and now.pid == supervisor.pid and now.phase is Phase.READY:
-            return announcement.told(now.url, _key(data, now, os.environ), now.sandboxed)
+            return announcement.told(now.url, access.local_admin_key(data, now), now.sandboxed)
         time.sleep(_LOOK_EVERY)
     now = state.read(data.state)
     supervisor.terminate()
@@ -69,14 +67,7 @@ def _lacking(now: SuiteState | None) -> str:
     if now is None:
         return "the supervisor did not begin"
     return "; ".join(
-        f"{name} {service.detail or service.phase.value}"
+        f"{name} ({service.detail or service.phase.value})"
         for name, service in now.services.items()
         if service.phase is not Phase.READY
     )
-
-
-def _key(data: DataDir, suite: SuiteState, environ: Mapping[str, str]) -> str:
-    from omnix_cli.site import admin_key
-
-    kept = environment.outside(environ, Path(".env")).get("OMNIX_ADMIN_KEY") if suite.admin_key == "environment" else ""
-    return kept or admin_key(data) or ""

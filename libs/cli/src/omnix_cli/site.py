@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from omnix_cli import ports, state
+from omnix_cli.access import kept_admin_key
 from omnix_cli.errors import UsageError
 from omnix_cli.places import DataDir
 from omnix_cli.state import KeySource
@@ -39,21 +40,13 @@ def prepare(
     return site, source
 
 
-def admin_key(data: DataDir) -> str | None:
-    """The key that was made for this suite; None when none was."""
-    try:
-        return data.admin_key.read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
 def _admin_key(data: DataDir, outside: Mapping[str, str]) -> tuple[str, KeySource]:
     if given := outside.get("OMNIX_ADMIN_KEY"):
         if len(given) < _SHORTEST_KEY or not given.isascii() or not given.isprintable() or " " in given:
             raise UsageError(f"OMNIX_ADMIN_KEY must be at least {_SHORTEST_KEY} visible ASCII characters")
         data.admin_key.unlink(missing_ok=True)  # the other key takes its place for good, and this one is revoked
         return given, "environment"
-    if kept := admin_key(data):
+    if kept := kept_admin_key(data):
         return kept, "file"
     made = f"sk-omnix-{secrets.token_urlsafe(32)}"
     fresh = data.admin_key.with_name("admin.key.new")

@@ -1,0 +1,152 @@
+"""The commands that talk to a gateway, on this machine or elsewhere."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from omnix_cli import options
+from omnix_cli.errors import UsageError
+from omnix_cli.options import DataDirOption, JsonOption, KeyOption, UrlOption
+from omnix_cli.places import DEFAULT
+
+keys = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
+
+
+def chat(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="The question; - reads standard input; none begins a conversation.", show_default=False),
+    ] = None,
+    model: Annotated[str, typer.Option("--model", "-m", envvar="OMNIX_MODEL", help="Model or route.")] = "gpt-4o",
+    system: Annotated[str | None, typer.Option("--system", "-s", help="What the model is told first.")] = None,
+    stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Show the answer as it comes.")] = True,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Ask a model. The answer goes to standard output; model, tokens and cost to standard error."""
+    from omnix_cli import chat as talk
+
+    with options.gateway(url, key, data_dir) as gateway:
+        asked = talk.Chat(gateway, model, system, stream)
+        if prompt is None and sys.stdin.isatty():
+            talk.converse(asked)
+            return
+        question = sys.stdin.read() if prompt in (None, "-") else prompt or ""
+        if not question.strip():
+            raise UsageError("there is no question; give it as an argument or on standard input")
+        talk.once(asked, question)
+
+
+def models(
+    json: JsonOption = False, url: UrlOption = None, key: KeyOption = None, data_dir: DataDirOption = DEFAULT
+) -> None:
+    """List the models and routes, with their prices."""
+    from omnix_cli import listings
+
+    with options.gateway(url, key, data_dir) as gateway:
+        found = listings.all_of(gateway, "/v1/models")
+        if json:
+            _print_json(found)
+        else:
+            options.console().print(listings.models([gateway.decode(raw, listings.Model) for raw in found]))
+
+
+def usage(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many entries.")] = 20,
+    since: Annotated[
+        str | None, typer.Option(help="A time such as 2026-01-31, or how long ago: 12h, 30d.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Show the ledger, newest first: one entry for each call of a provider."""
+    from datetime import UTC, datetime
+
+    from omnix_cli import listings
+
+    params = {} if since is None else {"start": listings.since(since, datetime.now(UTC))}
+    with options.gateway(url, key, data_dir) as gateway:
+        found = listings.pages(gateway, "/v1/usage", limit, params)
+        if json:
+            _print_json(found)
+        else:
+            options.console().print(listings.usage([gateway.decode(raw, listings.Entry) for raw in found]))
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for.", show_default=False)],
+    role: Annotated[Literal["member", "admin"], typer.Option(help="What it may do.")] = "member",
+    expires: Annotated[
+        str | None, typer.Option(help="After how long: 12h, 30d. Never, if not given.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Make a key. It is shown this once: alone on standard output, what belongs to it on standard error."""
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from omnix_cli import listings
+
+    body: dict[str, object] = {"name": name, "role": role}
+    if expires is not None:
+        body["expires"] = int((datetime.now(UTC) + listings.duration(expires)).timestamp())
+    with options.gateway(url, key, data_dir) as gateway:
+        raw = gateway.call("POST", "/v1/keys", msgspec.Raw, body=body)
+        made = gateway.decode(raw, listings.NewKey)
+    if json:
+        typer.echo(bytes(raw))
+    else:
+        typer.echo(f"{made.role} key {made.name!r}, id {made.id}; this is the only time it is shown:", err=True)
+        typer.echo(made.secret)
+
+
+@keys.command("list")
+def list_keys(
+    json: JsonOption = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 100,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """List the keys, newest first."""
+    from datetime import UTC, datetime
+
+    from omnix_cli import listings
+
+    with options.gateway(url, key, data_dir) as gateway:
+        found = listings.pages(gateway, "/v1/keys", limit)
+        if json:
+            _print_json(found)
+        else:
+            decoded = [gateway.decode(raw, listings.Key) for raw in found]
+            options.console().print(listings.keys(decoded, datetime.now(UTC)))
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As listed.", show_default=False)],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Revoke a key at once; its open streams end within seconds."""
+    from urllib.parse import quote
+
+    with options.gateway(url, key, data_dir) as gateway:
+        gateway.response("DELETE", f"/v1/keys/{quote(key_id, safe='')}")
+    typer.echo(f"revoked {key_id}")
+
+
+def _print_json(found: object) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.encode(found))

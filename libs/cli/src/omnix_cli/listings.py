@@ -1,0 +1,163 @@
+"""What the API lists, as tables: models, keys, usage."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from rich.table import Table
+
+from omnix_cli.api import Gateway
+from omnix_cli.errors import UsageError
+
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Pricing(msgspec.Struct):
+    currency: str
+    input: str
+    output: str
+
+
+class Model(msgspec.Struct):
+    id: str
+    owned_by: str = ""
+    context_window: int | None = None
+    pricing: Pricing | None = None
+    sandbox: bool = False
+    aliases: list[str] = []
+
+
+class Key(msgspec.Struct):
+    id: str
+    name: str
+    role: str
+    hint: str = ""
+    created: int | None = None
+    expires: int | None = None
+    revoked: int | None = None
+
+
+class NewKey(Key):
+    secret: str = ""
+
+
+class Entry(msgspec.Struct):
+    completion_id: str
+    provider: str
+    model: str
+    outcome: str
+    input_tokens: int
+    output_tokens: int
+    started: str
+    key: str = ""
+    estimated: bool = False
+    cost: str | None = None
+    currency: str | None = None
+    sandbox: bool = False
+
+
+class _Page(msgspec.Struct):
+    data: list[msgspec.Raw]
+    next_page_token: str | None = None
+
+
+def pages(gateway: Gateway, path: str, limit: int, params: Mapping[str, str] | None = None) -> list[msgspec.Raw]:
+    """The first entries of a listing, each as the gateway wrote it."""
+    found: list[msgspec.Raw] = []
+    token: dict[str, str] = {}
+    while len(found) < limit:
+        asked: dict[str, str | int] = {**(params or {}), **token, "limit": min(limit - len(found), 1000)}
+        page = gateway.call("GET", path, _Page, params=asked)
+        found += page.data
+        if not page.data or not page.next_page_token:
+            break
+        token = {"page_token": page.next_page_token}
+    return found[:limit]
+
+
+def all_of(gateway: Gateway, path: str) -> list[msgspec.Raw]:
+    """A listing that has no pages."""
+    return gateway.call("GET", path, _Page).data
+
+
+def models(found: list[Model]) -> Table:
+    table = _table("model", "short names", "by", ">context", ">in /1M", ">out /1M", "")
+    for model in found:
+        price = model.pricing
+        table.add_row(
+            model.id,
+            ", ".join(model.aliases),
+            model.owned_by,
+            "" if model.context_window is None else f"{model.context_window:,}",
+            "" if price is None else f"{price.input} {price.currency}",
+            "" if price is None else f"{price.output} {price.currency}",
+            "SANDBOX" if model.sandbox else "",
+        )
+    return table
+
+
+def keys(found: list[Key], now: datetime) -> Table:
+    table = _table("id", "name", "role", "key", "created", "expires", "state")
+    for key in found:
+        expired = key.expires is not None and key.expires <= now.timestamp()
+        state = "revoked" if key.revoked else "expired" if expired else "valid"
+        table.add_row(key.id, key.name, key.role, key.hint, _day(key.created), _day(key.expires), state)
+    return table
+
+
+def usage(found: list[Entry]) -> Table:
+    table = _table("started", "model", "outcome", ">in", ">out", ">cost", "completion", "")
+    for entry in found:
+        notes = [word for word, holds in (("estimated", entry.estimated), ("SANDBOX", entry.sandbox)) if holds]
+        table.add_row(
+            entry.started,
+            f"{entry.provider}/{entry.model}",
+            entry.outcome.lower(),
+            str(entry.input_tokens),
+            str(entry.output_tokens),
+            "unpriced" if entry.cost is None else f"{entry.cost} {entry.currency or ''}",
+            entry.completion_id,
+            ", ".join(notes),
+        )
+    return table
+
+
+def duration(text: str) -> timedelta:
+    """Read ``30d``, ``12h``, ``90m``.
+
+    :raises UsageError: for anything else.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is not a duration such as 30d, 12h or 90m")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def since(text: str, now: datetime) -> str:
+    """Read a duration before now, a day or a time, and write it as RFC 3339."""
+    if _DURATION.fullmatch(text.strip()):
+        return _rfc3339(now - duration(text))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(f"--since {text!r} is neither a duration such as 12h nor a time such as 2026-01-31") from exc
+    return _rfc3339(moment.astimezone(UTC))
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _day(seconds: int | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _table(*columns: str) -> Table:
+    """A column that begins with ``>`` is set to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+    return table
