@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from omnix_kit.settings import Duration, ServiceSettings
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -38,7 +38,13 @@ def parse_adapters(value: object) -> object:
     return tuple(adapters)
 
 
-Wait = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=1))]
+def _bounded(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= timedelta(days=1):
+        raise ValueError("must be more than 0 and at most 24h")
+    return value
+
+
+Wait = Annotated[Duration, AfterValidator(_bounded)]
 
 
 class Settings(ServiceSettings):

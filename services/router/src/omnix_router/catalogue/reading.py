@@ -71,7 +71,8 @@ def load(extra: Path | None) -> Catalogue:
         if file.name.endswith(".toml"):
             models |= _by_id(file.name, parse(file.name, file.read_text("utf-8")))
     if extra is not None:
-        models |= _by_id(str(extra), parse(str(extra), _text(extra)))
+        name = f"OMNIX_CATALOGUE_FILE: {extra}"
+        models |= _by_id(name, parse(name, _text(extra)))
     return Catalogue(models)
 
 

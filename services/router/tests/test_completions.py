@@ -1,0 +1,207 @@
+"""A real router between a caller and adapters that fail on purpose."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from omnix.completion.v1 import completion_pb2
+from omnix.router.v1 import router_service_pb2
+from omnix_kit import subjects
+from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason
+from omnix_kit.ids import uuid7
+from omnix_kit.testing import NatsServer, connected, eventually
+
+from .fakes import Call, FakeAdapter, Router, asked, fail, hang
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def told(response: router_service_pb2.CompleteResponse | router_service_pb2.StartCompletionResponse) -> list[str]:
+    return [f"{a.number} {a.provider}/{a.model} {a.error_reason}".rstrip() for a in response.attempts]
+
+
+async def test_request_is_passed_on_untouched_with_the_price_in_force(router: Router, openai: FakeAdapter) -> None:
+    response = await router.complete("gpt-4o")
+    [call] = openai.calls
+    assert call.request == asked("gpt-4o")
+    attempt = call.attempt
+    assert (attempt.provider, attempt.model, attempt.number, attempt.route) == ("openai", "gpt-4o", 1, "")
+    assert (attempt.caller.tenant_id, attempt.caller.key_id) == ("t", "k")
+    assert (attempt.price.currency, attempt.price.input_micros_per_million) == ("USD", 2_500_000)
+    assert response.completion.vendor_model == "gpt-4o-vendor"
+    assert (response.model, response.cost_micros, response.sandbox) == ("openai/gpt-4o", 42, False)
+    assert told(response) == ["1 openai/gpt-4o"]
+
+
+async def test_unary_fails_over_to_the_next_target(router: Router, openai: FakeAdapter, other: FakeAdapter) -> None:
+    openai.script = [fail(Reason.PROVIDER_UNAVAILABLE, status=500)] * 2
+    response = await router.complete("pair")
+    assert told(response) == [
+        "1 openai/gpt-4o PROVIDER_UNAVAILABLE",
+        "2 openai/gpt-4o PROVIDER_UNAVAILABLE",
+        "3 other/model",
+    ]
+    assert (response.model, response.HasField("cost_micros"), response.sandbox) == ("other/model", False, True)
+    assert other.calls[0].attempt.route == "pair"
+    attempts = [call.attempt for call in openai.calls + other.calls]
+    assert len({attempt.attempt_id for attempt in attempts}) == 3
+    assert len({attempt.completion_id for attempt in attempts}) == 1
+    assert await router.metric('omnix_router_failovers_total{provider="openai",reason="PROVIDER_UNAVAILABLE"}') == 1
+    assert await router.metric('omnix_router_retries_total{provider="openai",reason="PROVIDER_UNAVAILABLE"}') == 1
+    assert await router.metric('omnix_router_attempts_total{outcome="succeeded",provider="other",reason=""}') == 1
+
+
+async def test_stream_fails_over_before_the_first_content(
+    router: Router, openai: FakeAdapter, other: FakeAdapter
+) -> None:
+    openai.script = [fail(Reason.PROVIDER_AUTH_FAILED, status=401)]
+    response = await router.start("pair")
+    assert told(response) == ["1 openai/gpt-4o PROVIDER_AUTH_FAILED", "2 other/model"]
+    assert (response.attempt, response.model, response.sender_id) == (2, "other/model", f"sender-{other.port}")
+    assert response.sandbox
+    stream = other.calls[0].stream
+    assert stream is not None
+    assert stream.chunk_subject == "omnix.v1.completion.chunk.g.c"
+    assert stream.first_content_timeout.ToTimedelta() == timedelta(seconds=60)
+    assert stream.idle_timeout.ToTimedelta() == response.idle_timeout.ToTimedelta() == timedelta(seconds=60)
+    refused = 'omnix_router_credential_failures_total{provider="openai",reason="PROVIDER_AUTH_FAILED"}'
+    assert await router.metric(refused) == 1
+    assert await router.metric('omnix_router_first_content_seconds_count{provider="other"}') == 1
+
+
+async def test_affordable_retry_after_is_waited_for(router: Router, openai: FakeAdapter) -> None:
+    openai.script = [fail(Reason.RATE_LIMITED, retry_after=0.7, status=429)]
+    began = time.monotonic()
+    response = await router.complete("pair")
+    assert told(response) == ["1 openai/gpt-4o RATE_LIMITED", "2 openai/gpt-4o"]
+    assert time.monotonic() - began >= 0.7
+
+
+async def test_last_error_goes_to_the_caller_whole(router: Router, openai: FakeAdapter) -> None:
+    openai.script = [fail(Reason.RATE_LIMITED, retry_after=30, status=429)]
+    with pytest.raises(ProviderError) as caught:
+        await router.complete("gpt-4o")
+    error = caught.value
+    assert (error.reason, error.provider, error.provider_status) == (Reason.RATE_LIMITED, "openai", 429)
+    assert error.retry_after == timedelta(seconds=30)
+    assert len(openai.calls) == 1
+
+
+async def test_bad_request_is_not_tried_elsewhere(router: Router, openai: FakeAdapter, other: FakeAdapter) -> None:
+    openai.script = [fail(Reason.CONTENT_REFUSED, status=400)]
+    with pytest.raises(OmnixError) as caught:
+        await router.complete("pair")
+    assert caught.value.reason is Reason.CONTENT_REFUSED
+    assert (len(openai.calls), len(other.calls)) == (1, 0)
+
+
+async def test_prompt_that_is_too_long_goes_to_the_larger_context(router: Router, openai: FakeAdapter) -> None:
+    openai.script = [fail(Reason.CONTEXT_TOO_LONG, status=400)]
+    assert told(await router.complete("larger")) == ["1 openai/gpt-4o CONTEXT_TOO_LONG", "2 openai/gpt-4.1"]
+
+
+async def test_silent_attempt_is_ended_and_the_next_target_tried(
+    router: Router, openai: FakeAdapter, other: FakeAdapter
+) -> None:
+    openai.script = [hang]
+    response = await router.start("quick")
+    assert told(response) == ["1 openai/gpt-4o PROVIDER_TIMEOUT", "2 other/model"]
+    assert response.idle_timeout.ToTimedelta() == timedelta(seconds=7)
+    async with asyncio.timeout(5):
+        await openai.calls[0].cancelled.wait()
+        await openai.calls[0].ended.wait()
+
+
+async def test_deadline_of_the_caller_ends_the_attempt(router: Router, openai: FakeAdapter, other: FakeAdapter) -> None:
+    openai.script = [hang]
+    began = time.monotonic()
+    with pytest.raises(PlatformError) as caught:
+        await router.start("pair", timeout=timedelta(seconds=0.5))
+    assert caught.value.reason is Reason.DEADLINE_EXCEEDED
+    assert time.monotonic() - began < 3
+    async with asyncio.timeout(5):
+        await openai.calls[0].ended.wait()
+    assert other.calls == []
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_caller_that_leaves_ends_the_attempt(router: Router, openai: FakeAdapter, streamed: bool) -> None:
+    openai.script = [hang]
+    going = asyncio.create_task(_call(router, streamed))
+    await eventually(lambda: len(openai.calls) == 1)
+    going.cancel()
+    async with asyncio.timeout(5):
+        await openai.calls[0].cancelled.wait()
+        if streamed:
+            await openai.calls[0].ended.wait()
+    await asyncio.gather(going, return_exceptions=True)
+    assert len(openai.calls) == 1
+
+
+async def _call(router: Router, streamed: bool) -> object:
+    return await (router.start("pair") if streamed else router.complete("pair"))
+
+
+async def test_adapter_that_dies_with_a_call_in_hand_is_a_failed_attempt(
+    router: Router, openai: FakeAdapter, other: FakeAdapter
+) -> None:
+    async def die(_: Call) -> None:
+        stopping.append(asyncio.create_task(openai.stop()))
+        await asyncio.sleep(60)
+
+    stopping: list[asyncio.Task[None]] = []
+    openai.script = [die]
+    response = await router.start("pair")
+    assert response.model == "other/model"
+    assert {a.error_reason for a in response.attempts} == {"UNAVAILABLE", ""}
+    await asyncio.gather(*stopping)
+    await openai.start()
+
+
+async def test_cancellation_is_published_and_stops_further_attempts(
+    router: Router, nats: NatsServer, openai: FakeAdapter
+) -> None:
+    heard: list[completion_pb2.CancelRequested] = []
+    completion_id = uuid7()
+    async with connected(nats) as messaging:
+
+        async def on_cancel(message: object) -> None:
+            heard.append(completion_pb2.CancelRequested.FromString(message.data))  # type: ignore[attr-defined]
+
+        await messaging.subscribe(subjects.CANCEL_REQUESTED, on_cancel)
+        await messaging.client.flush()
+        openai.script = [fail(Reason.RATE_LIMITED, retry_after=1)]
+        going = asyncio.create_task(router.start("pair", completion_id=completion_id))
+        await eventually(lambda: len(openai.calls) == 1)
+        await router.cancel(completion_id, "owner")
+        with pytest.raises(PlatformError) as caught:
+            await going
+        await eventually(lambda: bool(heard))
+    assert caught.value.reason is Reason.CANCELLED
+    assert heard == [completion_pb2.CancelRequested(completion_id=completion_id, cause="owner")]
+    assert len(openai.calls) == 1
+
+
+async def test_id_that_is_none_never_becomes_a_subject(router: Router) -> None:
+    for call in (router.cancel("*", "owner"), router.start("pair", completion_id="a.b")):
+        with pytest.raises(OmnixError) as caught:
+            await call
+        assert (caught.value.reason, caught.value.param) == (Reason.INVALID_REQUEST, "completion_id")
+
+
+async def test_long_thinking_is_waited_for(router: Router, openai: FakeAdapter) -> None:
+    async def timeout_for(**fields: object) -> timedelta:
+        request = router_service_pb2.StartCompletionRequest(completion_id=uuid7(), request=asked("gpt-4o"))
+        request.request.MergeFrom(completion_pb2.CompletionRequest(**fields))  # type: ignore[arg-type]
+        await router.remote.call(router.stub.StartCompletion, request, timeout=timedelta(seconds=10))
+        stream = openai.calls[-1].stream
+        assert stream is not None
+        return stream.first_content_timeout.ToTimedelta()
+
+    assert await timeout_for() == timedelta(seconds=60)
+    assert await timeout_for(model="o3") == timedelta(seconds=120)
+    assert await timeout_for(compute_mode=completion_pb2.COMPUTE_MODE_FLASH) == timedelta(seconds=20)
+    assert await timeout_for(compute_mode=completion_pb2.COMPUTE_MODE_ULTRA_THINK) == timedelta(seconds=300)
+    high = completion_pb2.Reasoning(effort=completion_pb2.Reasoning.EFFORT_HIGH)
+    assert await timeout_for(reasoning=high, compute_mode=completion_pb2.COMPUTE_MODE_FLASH) == timedelta(seconds=300)
