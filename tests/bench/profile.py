@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -52,7 +53,8 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
     target = TARGETS[arguments.target]
     target.prepare()
     directory = LOGS / f"profile-{target.name}-{arguments.service}-{arguments.load}"
-    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     stacks = BENCH / "profiles" / f"{target.name}-{arguments.service}-{arguments.load}.folded"
     stacks.parent.mkdir(parents=True, exist_ok=True)
     with running_upstream(directory) as upstream, target.running(upstream, directory) as running:
