@@ -1,0 +1,98 @@
+"""Takes batches from a durable and hands them over, one after the other, for as long as the service runs.
+
+While the connection is away nothing is asked for, and after every failure there is a pause, so an outage of the broker
+or of the store costs next to nothing.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from omnix_kit.messaging import Messaging
+
+_log = logging.getLogger(__name__)
+
+BATCH = 256
+_ASK_FOR = 2.0
+"""Seconds that one request for events stands. A request is lost with its server, so this is also how late events are
+noticed after the server came back."""
+_PAUSE = timedelta(seconds=0.2)
+_MAX_PAUSE = timedelta(seconds=5)
+
+Handle = Callable[[Sequence[Msg]], Awaitable[bool]]
+"""Processes a batch; False when infrastructure failed."""
+
+
+class Consumer:
+    """``pause`` follows the first failure, twice as much each further one, up to five seconds."""
+
+    def __init__(
+        self, messaging: Messaging, stream: str, durable: str, handle: Handle, pause: timedelta = _PAUSE
+    ) -> None:
+        self._messaging = messaging
+        self._stream = stream
+        self._durable = durable
+        self._handle = handle
+        self._pause = pause
+        self._handling = False
+        self._stopping = False
+
+    async def run(self) -> None:
+        subscription: JetStreamContext.PullSubscription | None = None
+        failures = 0
+        while not self._stopping:
+            await self._messaging.ready()
+            try:
+                if subscription is None:
+                    subscription = await self._messaging.jetstream.pull_subscribe_bind(
+                        durable=self._durable, stream=self._stream
+                    )
+                batch = await subscription.fetch(BATCH, timeout=_ASK_FOR)
+            except TimeoutError:
+                continue  # there was nothing for so long
+            except (nats.errors.Error, OSError) as exc:
+                _log.warning("events cannot be fetched", extra={"stream": self._stream, "error": repr(exc)})
+                went_well = False
+            else:
+                went_well = await self._hand_over(batch)
+            failures = 0 if went_well else failures + 1
+            if failures and not self._stopping:
+                await asyncio.sleep(_pause(self._pause, failures))
+
+    async def _hand_over(self, batch: Sequence[Msg]) -> bool:
+        self._handling = True
+        try:
+            return await self._handle(batch)
+        except Exception:
+            _log.exception("a batch could not be processed")
+            return False
+        finally:
+            self._handling = False
+
+    async def stop(self, task: "asyncio.Task[None]") -> None:
+        """End the task, after the batch in hand."""
+        self._stopping = True
+        if not self._handling:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _pause(first: timedelta, failures: int) -> float:
+    longest = min(first * 2.0 ** min(failures - 1, 10), _MAX_PAUSE)
+    return longest.total_seconds() * random.uniform(0.5, 1)  # noqa: S311 - it spreads load and hides nothing
+
+
+@asynccontextmanager
+async def consuming(consumer: Consumer) -> AsyncIterator[None]:
+    """Consume while inside. Leaving finishes the batch in hand."""
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield
+    finally:
+        await consumer.stop(task)

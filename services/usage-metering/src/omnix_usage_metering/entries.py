@@ -1,0 +1,104 @@
+"""What one line of the ledger says, and which of two lines about one attempt is to be believed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from omnix_kit.money import Price, Tokens, cost_micros
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; see ``omnix.usage.v1.AttemptOutcome``."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class Certainty(IntEnum):
+    """How well whoever closed the attempt knew what it took.
+
+    Two events may tell of one attempt: the process that made it put its own in the spool and died, and another one
+    closed what it found open. The more certain one stands, whichever came first; of equals, the first.
+    """
+
+    ORPHANED = 0
+    """Closed by another process, from what the dead one had noted."""
+    ESTIMATED = 1
+    """Counted by the process that made the attempt, because the vendor's counts did not come."""
+    EXACT = 2
+    """Counted by the vendor."""
+
+
+def certainty(outcome: Outcome, estimated: bool) -> Certainty:
+    if outcome is Outcome.INTERRUPTED:
+        return Certainty.ORPHANED
+    return Certainty.ESTIMATED if estimated else Certainty.EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One attempt, once."""
+
+    attempt_id: str
+    completion_id: str
+    tenant_id: str
+    team_id: str
+    user_id: str
+    key_id: str
+    provider: str
+    model: str
+    outcome: Outcome
+    certainty: Certainty
+    tokens: Tokens
+    price: Price | None
+    """None makes the entry unpriced: it is metered, and its cost is unknown, not zero."""
+    start_time: datetime
+    sandbox: bool
+    event: bytes
+    """The event as it came, with what the ledger only passes on."""
+    record_time: datetime
+
+    @property
+    def cost_micros(self) -> int | None:
+        return None if self.price is None else cost_micros(self.tokens, self.price)
+
+    @property
+    def currency(self) -> str:
+        return "" if self.price is None else self.price.currency
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries of a tenant; empty and None match everything. Times count to the millisecond."""
+
+    tenant_id: str
+    key_id: str = ""
+    user_id: str = ""
+    completion_id: str = ""
+    model: str = ""
+    provider: str = ""
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as a query gives it."""
+
+    event: bytes
+    cost_micros: int | None
+    currency: str
+    record_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTotal:
+    provider: str
+    model: str
+    currency: str
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int

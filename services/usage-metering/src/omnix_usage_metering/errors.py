@@ -1,0 +1,36 @@
+"""What usage-metering refuses, and what a failing store means to its callers.
+
+::
+
+    Poison                 nobody can process this event; it goes to the dead letters with its reason
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from omnix_kit.errors import CallerError, PlatformError, Reason
+from omnix_store import InvalidPageTokenError, InvalidQueryError, StoreDamagedError, StoreUnavailableError
+
+
+class Poison(Exception):
+    """An event that no retry can make processable; the message says why, in one line."""
+
+
+def invalid(param: str, message: str) -> CallerError:
+    return CallerError(message, reason=Reason.INVALID_REQUEST, param=param)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Tell what went wrong in the store in the words of OmniX."""
+    try:
+        yield
+    except InvalidPageTokenError as exc:
+        raise invalid("page_token", "The page token is not one that this listing gave.") from exc
+    except InvalidQueryError as exc:
+        raise invalid("filter", "The filter matches too many different models; narrow it.") from exc
+    except StoreUnavailableError as exc:
+        raise PlatformError("The ledger is away.", reason=Reason.UNAVAILABLE, retry_after=timedelta(seconds=1)) from exc
+    except StoreDamagedError as exc:
+        raise PlatformError("The ledger cannot be read.", reason=Reason.INTERNAL) from exc

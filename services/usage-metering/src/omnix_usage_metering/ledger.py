@@ -1,0 +1,62 @@
+"""The ledger: every attempt once, and answers about it."""
+
+import asyncio
+from collections.abc import Sequence
+from enum import StrEnum
+
+from omnix_usage_metering.entries import Certainty, Entry, Filter, Line, ModelTotal
+from omnix_usage_metering.errors import invalid, store_errors
+from omnix_usage_metering.repository import Repository
+
+_PAGE = 100
+_MAX_PAGE = 1000
+
+
+class Recorded(StrEnum):
+    """What became of an event."""
+
+    WRITTEN = "written"
+    IMPROVED = "improved"
+    """It took the place of a less certain entry of the same attempt."""
+    DUPLICATE = "duplicate"
+
+
+class Ledger:
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    async def record(self, entries: Sequence[Entry]) -> list[Recorded]:
+        """Write the entries; when this returns they are durable. Doing it again changes nothing.
+
+        :raises StoreError: when some may not have been written.
+        """
+        added = await self._repository.add(entries)
+        recorded = [Recorded.WRITTEN] * len(entries)
+        known = [at for at, new in enumerate(added) if not new]
+        for at, result in zip(known, await asyncio.gather(*(self._known(entries[at]) for at in known)), strict=True):
+            recorded[at] = result
+        return recorded
+
+    async def _known(self, entry: Entry) -> Recorded:
+        if entry.certainty > Certainty.ORPHANED and await self._repository.improve(entry):
+            return Recorded.IMPROVED
+        return Recorded.DUPLICATE
+
+    async def page(self, wanted: Filter, size: int, token: str) -> tuple[list[Line], str | None]:
+        """Entries of a tenant, newest first, and the token of the next page."""
+        _check(wanted)
+        if not 0 <= size <= _MAX_PAGE:
+            raise invalid("page_size", f"page_size must be 1 to {_MAX_PAGE}, or 0 for {_PAGE}.")
+        with store_errors():
+            return await self._repository.page(wanted, size or _PAGE, token)
+
+    async def totals(self, wanted: Filter) -> list[ModelTotal]:
+        """Totals of a tenant, one for each provider, model and currency."""
+        _check(wanted)
+        with store_errors():
+            return await self._repository.totals(wanted)
+
+
+def _check(wanted: Filter) -> None:
+    if not wanted.tenant_id:
+        raise invalid("filter.tenant_id", "filter.tenant_id is missing.")

@@ -1,0 +1,54 @@
+"""Usage-metering: what it is made of, and in which order it starts and stops."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from omnix_kit import dead, streams
+from omnix_kit.errors import ConfigurationError
+from omnix_kit.messaging import nats_connection
+from omnix_kit.rpc import grpc_server
+from omnix_kit.runtime import Process, run
+from omnix_store import StoreError, open_store
+
+from omnix_usage_metering.consuming import Consumer, consuming
+from omnix_usage_metering.handlers import SERVICE, UsageHandler
+from omnix_usage_metering.ledger import Ledger
+from omnix_usage_metering.repository import Repository
+from omnix_usage_metering.servicer import register
+from omnix_usage_metering.settings import Settings
+from omnix_usage_metering.watching import look_at_store, look_at_stream, watching
+
+_STORE_WITHIN = timedelta(seconds=5)
+"""Half of the time after which the stream gives an event to somebody else."""
+
+
+def main() -> NoReturn:
+    run(SERVICE, Settings, serve)
+
+
+@asynccontextmanager
+async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(open_store(settings.store, timeout=_STORE_WITHIN))
+        except StoreError as exc:
+            raise ConfigurationError(f"OMNIX_STORE_URL: {exc}") from exc
+        ledger = Ledger(Repository(store))
+        messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
+        messaging.at_connection(lambda: streams.ensure(messaging.jetstream, streams.USAGE))
+        messaging.at_connection(lambda: dead.ensure(messaging))
+        readiness = process.readiness
+        await stack.enter_async_context(watching("store", readiness, lambda: look_at_store(store)))
+        await stack.enter_async_context(watching("stream", readiness, lambda: look_at_stream(messaging)))
+        await stack.enter_async_context(
+            grpc_server(settings, readiness, ["omnix.usage.v1.UsageService"], register(ledger))
+        )
+        handler = UsageHandler(ledger, messaging, _now)
+        await stack.enter_async_context(consuming(Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle)))
+        yield
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,115 @@
+"""The ledger as it is stored: one document an attempt, its id the attempt's. The tenant is part of every query."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omnix_store import Change, Document, Range, Store, Totals, Where, index
+
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
+
+_NEWEST_FIRST = ("-start_time",)
+_BY_MODEL = Totals(group_by=("provider", "model", "currency"), sum=("input_tokens", "output_tokens", "cost_micros"))
+
+
+class Repository:
+    def __init__(self, store: Store) -> None:
+        self._entries = store.collection(
+            "entries",
+            indexes=[
+                index("tenant_id", "start_time"),
+                index("tenant_id", "key_id", "start_time"),
+                index("tenant_id", "completion_id"),
+            ],
+        )
+
+    async def add(self, entries: Sequence[Entry]) -> list[bool]:
+        """Store the entries; False, in their order, for those whose attempt has one already."""
+        errors = await self._entries.insert_many([_document(entry) for entry in entries])
+        return [error is None for error in errors]
+
+    async def improve(self, entry: Entry) -> bool:
+        """Put the entry in the place of a less certain one; False when the one that is there is as certain."""
+        fields = _document(entry)
+        del fields["id"]
+        where: Where = {
+            "id": entry.attempt_id,
+            "tenant_id": entry.tenant_id,
+            "certainty": Range(lt=entry.certainty.value),
+        }
+        return await self._entries.update(where, Change(set=fields)) is not None
+
+    async def page(self, wanted: Filter, size: int, token: str) -> tuple[list[Line], str | None]:
+        """Entries, newest first, and the token of the next page."""
+        page = await self._entries.find(_where(wanted), sort=_NEWEST_FIRST, limit=size, page_token=token or None)
+        return [_line(document) for document in page.documents], page.next_page_token
+
+    async def totals(self, wanted: Filter) -> list[ModelTotal]:
+        found = await self._entries.totals(_BY_MODEL, _where(wanted))
+        return [
+            ModelTotal(
+                provider=str(total.group["provider"]),
+                model=str(total.group["model"]),
+                currency=str(total.group["currency"]),
+                attempts=total.count,
+                input_tokens=int(total.sum["input_tokens"]),
+                output_tokens=int(total.sum["output_tokens"]),
+                cost_micros=int(total.sum["cost_micros"]),
+            )
+            for total in found
+        ]
+
+
+def _where(wanted: Filter) -> Where:
+    where: dict[str, Any] = {"tenant_id": wanted.tenant_id}
+    for field in ("key_id", "user_id", "completion_id", "model", "provider"):
+        if value := getattr(wanted, field):
+            where[field] = value
+    if wanted.start_time is not None or wanted.end_time is not None:
+        where["start_time"] = Range(gte=wanted.start_time, lt=wanted.end_time)
+    return where
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    price = entry.price
+    return {
+        "id": entry.attempt_id,
+        "completion_id": entry.completion_id,
+        "tenant_id": entry.tenant_id,
+        "team_id": entry.team_id,
+        "user_id": entry.user_id,
+        "key_id": entry.key_id,
+        "provider": entry.provider,
+        "model": entry.model,
+        "outcome": entry.outcome.value,
+        "certainty": entry.certainty.value,
+        "input_tokens": entry.tokens.input,
+        "output_tokens": entry.tokens.output,
+        "cached_input_tokens": entry.tokens.cached_input,
+        "cache_write_input_tokens": entry.tokens.cache_write_input,
+        "reasoning_tokens": entry.tokens.reasoning,
+        "cost_micros": entry.cost_micros,
+        "currency": entry.currency,
+        "price": None
+        if price is None
+        else {
+            "effective_time": price.effective_time,
+            "input": price.input,
+            "output": price.output,
+            "cached_input": price.cached_input,
+            "cache_write": price.cache_write,
+            "reasoning": price.reasoning,
+        },
+        "start_time": entry.start_time,
+        "record_time": entry.record_time,
+        "sandbox": entry.sandbox,
+        "event": entry.event,
+    }
+
+
+def _line(document: Document) -> Line:
+    return Line(
+        event=document["event"],
+        cost_micros=document["cost_micros"],
+        currency=document["currency"],
+        record_time=document["record_time"],
+    )
