@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from omnix.account.v1 import account_service_pb2_grpc
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import grpc_server
@@ -19,7 +18,7 @@ from omnix_accounts.announcer import Announcer, announcing
 from omnix_accounts.bootstrap import DEFAULT_TENANT, bootstrap
 from omnix_accounts.readiness import store_readiness
 from omnix_accounts.repository import Repository
-from omnix_accounts.servicer import AccountServicer
+from omnix_accounts.servicer import register
 from omnix_accounts.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -47,14 +46,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             repository, clock=_now, changed=announcer.changed, rotates_admin_key=settings.admin_key is not None
         )
         await stack.enter_async_context(
-            grpc_server(
-                settings,
-                process.readiness,
-                ["omnix.account.v1.AccountService"],
-                lambda server: account_service_pb2_grpc.add_AccountServiceServicer_to_server(
-                    AccountServicer(accounts), server
-                ),
-            )
+            grpc_server(settings, process.readiness, ["omnix.account.v1.AccountService"], register(accounts))
         )
         yield
 

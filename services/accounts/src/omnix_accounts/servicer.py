@@ -3,6 +3,7 @@
 import grpc
 from omnix.account.v1 import account_service_pb2 as pb
 from omnix.account.v1 import account_service_pb2_grpc
+from omnix_kit.rpc import Register
 
 from omnix_accounts.accounts import Accounts
 from omnix_accounts.convert import key_to_proto, wish_from_proto
@@ -27,3 +28,9 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
 
     async def RevokeKey(self, request: pb.RevokeKeyRequest, context: grpc.aio.ServicerContext) -> pb.RevokeKeyResponse:
         return pb.RevokeKeyResponse(key=key_to_proto(await self._accounts.revoke(request.tenant_id, request.key_id)))
+
+
+def register(accounts: Accounts) -> Register:
+    return lambda server: account_service_pb2_grpc.add_AccountServiceServicer_to_server(
+        AccountServicer(accounts), server
+    )
