@@ -46,11 +46,12 @@ USAGE_METERING = ConsumerConfig(
     durable_name="usage-metering",
     description="Writes the ledger.",
     ack_policy=AckPolicy.EXPLICIT,
-    ack_wait=timedelta(seconds=30).total_seconds(),
+    ack_wait=timedelta(seconds=10).total_seconds(),
     max_deliver=-1,
     max_ack_pending=1000,
 )
-"""``max_deliver`` is unlimited: failures of infrastructure never count as tries, poison is found in the application."""
+"""``ack_wait`` is how long events lie idle after a consumer died with them in hand; a write takes half of it at most.
+``max_deliver`` is unlimited: failures of infrastructure never count as tries, poison is found in the application."""
 
 DURABLES: Mapping[str, tuple[ConsumerConfig, ...]] = MappingProxyType({"OMNIX_USAGE": (USAGE_METERING,)})
 """A stream kept by interest forgets what no durable waits for, so its durables are made with it."""
