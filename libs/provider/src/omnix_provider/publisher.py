@@ -105,10 +105,11 @@ class ChunkStream:
         """Publish chunks that arrived together. While the broker is away they are kept and nothing waits."""
         if len(chunks) == 1 and len(chunks[0].text) < _DELTA_CHARACTERS and not chunks[0].tool_calls:
             self._keep([self._number(chunks[0])])
+            await self._catch_up()
         else:
             for group in _groups(chunks):
                 self._keep([self._number(chunk) for chunk in group])
-        await self._catch_up()
+                await self._catch_up()
 
     async def end(self, end: pb.End) -> None:
         """Publish the last message; count and digest are filled in here."""

@@ -19,6 +19,7 @@ from omnix.provider.v1 import provider_pb2, provider_service_pb2, provider_servi
 from omnix.usage.v1 import usage_pb2
 from omnix_kit import subjects
 from omnix_kit.digest import digest
+from omnix_kit.errors import OmnixError
 from omnix_kit.ids import uuid7
 from omnix_kit.messaging import Messaging
 from omnix_kit.rpc import Remote
@@ -86,7 +87,8 @@ class Readers:
     def __init__(self, messaging: Messaging) -> None:
         self._messaging = messaging
         self.streams: dict[str, Streamed] = {}
-        self.strange: list[str] = []
+        self.begun: set[str] = set()
+        """Completions of which something was published."""
         self.usage: list[usage_pb2.UsageRecorded] = []
 
     async def begin(self) -> None:
@@ -96,9 +98,8 @@ class Readers:
     async def _on_chunks(self, message: Msg) -> None:
         chunks = pb.CompletionChunks.FromString(message.data)
         stream = self.streams.get(chunks.completion_id)
-        if stream is None:
-            self.strange.append(chunks.completion_id)
-        else:
+        self.begun.add(chunks.completion_id)
+        if stream is not None:
             stream.take(chunks)
 
     async def _on_usage(self, message: Msg) -> None:
@@ -214,6 +215,38 @@ class Place:
         streamed = await self.start_stream(made, request, **limits)
         await eventually(streamed.whole)
         return streamed
+
+    async def refused(
+        self,
+        made: provider_pb2.Attempt,
+        request: pb.CompletionRequest | None = None,
+        *,
+        streamed: bool,
+        first_content: float = 5,
+    ) -> OmnixError:
+        """The error with which an attempt ends before it has an answer."""
+        try:
+            if streamed:
+                await self.start_stream(made, request, first_content)
+            else:
+                await self.adapter.complete(made, request)
+        except OmnixError as exc:
+            return exc
+        raise AssertionError("the attempt was answered")
+
+    async def cancel(self, made: provider_pb2.Attempt) -> bool:
+        """Whether it was running."""
+        asked = provider_service_pb2.CancelCompletionRequest(completion_id=made.completion_id, cause="test")
+        answer = await self.adapter.remote.call(self.adapter.stub.CancelCompletion, asked, timeout=TEN)
+        found: bool = answer.found
+        return found
+
+    async def models(self) -> provider_service_pb2.ListModelsResponse:
+        asked = provider_service_pb2.ListModelsRequest()
+        return await self.adapter.remote.call(self.adapter.stub.ListModels, asked, timeout=TEN)
+
+    async def knows_models(self) -> bool:
+        return bool((await self.models()).models)
 
 
 @asynccontextmanager

@@ -102,6 +102,7 @@ class OpenAIProvider:
     ) -> AsyncIterator[Batch]:
         body = translate.request_body(request, attempt, self._upstream.dialect, stream=True)
         events, reader = EventStream(), translate.EventReader()
+        strange: bool | None = None  # what came so far holds no event, as when a proxy answers with a page
         async with self._posted(body, attempt, handed_over) as response:
             content = response.content
             while True:
@@ -110,14 +111,20 @@ class OpenAIProvider:
                 except aiohttp.ClientError as exc:
                     raise self._cut() from exc
                 if not received:
+                    if strange:
+                        raise self._malformed()
                     return
                 try:
-                    batch = reader.batch(events.feed(received))
-                except (msgspec.DecodeError, RecursionError, EventTooLarge) as exc:
-                    raise Malformed("An event of the provider cannot be understood.", provider=self.name) from exc
-                except translate.InBandError as exc:
-                    raise error_in_band(exc.error, self.name) from exc
+                    complete = events.feed(received)
+                except EventTooLarge as exc:
+                    raise self._malformed() from exc
+                strange = not complete and strange is not False
+                batch, failure = reader.batch(complete)
                 yield batch
+                if isinstance(failure, translate.InBandError):
+                    raise error_in_band(failure.error, self.name) from failure
+                if failure is not None:
+                    raise self._malformed() from failure
 
     @asynccontextmanager
     async def _posted(
@@ -161,6 +168,9 @@ class OpenAIProvider:
         if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             return Unavailable("The provider cannot be connected to.", provider=self.name, reached=False)
         return Unavailable("The provider closed the connection without an answer.", provider=self.name)
+
+    def _malformed(self) -> OmnixError:
+        return Malformed("An event of the provider cannot be understood.", provider=self.name)
 
     def _cut(self) -> OmnixError:
         return Cut("The provider broke off in the middle of the answer.", provider=self.name)

@@ -69,6 +69,9 @@ class InBandError(Exception):
         self.error = error
 
 
+Unreadable = msgspec.DecodeError | RecursionError
+
+
 def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect, *, stream: bool) -> bytes:
     """The JSON body.
 
@@ -341,12 +344,12 @@ class EventReader:
     def __init__(self) -> None:
         self._head_told = False
 
-    def batch(self, events: Sequence[bytes]) -> Batch:
-        """What came with these events. Those after the end marker do not count.
+    def batch(self, events: Sequence[bytes]) -> tuple[Batch, Unreadable | InBandError | None]:
+        """What came with these events, and what is wrong with the one at which reading ended, if any.
 
-        :raises msgspec.DecodeError: when one cannot be understood.
-        :raises InBandError: when one tells of an error.
+        Content that came before a bad event counts all the same. Events after the end marker do not.
         """
+        failure: Unreadable | InBandError | None = None
         chunks: list[Chunk] = []
         head: Head | None = None
         usage: Usage | None = None
@@ -355,9 +358,14 @@ class EventReader:
             if data == b"[DONE]":
                 done = True
                 break
-            event = _decode_event(data)
+            try:
+                event = _decode_event(data)
+            except (msgspec.DecodeError, RecursionError) as exc:
+                failure = exc
+                break
             if event.error is not None:
-                raise InBandError(_error(event.error))
+                failure = InBandError(_error(event.error))
+                break
             if not self._head_told and event.model:
                 self._head_told = True
                 head = Head(_time(event.created), event.model, event.system_fingerprint or "", event.service_tier or "")
@@ -367,7 +375,7 @@ class EventReader:
                 chunk = _chunk(choice)
                 if chunk is not None:
                     chunks.append(chunk)
-        return Batch(chunks, head, usage, done)
+        return Batch(chunks, head, usage, done), failure
 
 
 def _chunk(choice: wire.ChunkChoice) -> Chunk | None:
