@@ -169,7 +169,10 @@ class Collection(Protocol):
     async def increment(
         self, id: str, amounts: Mapping[str, int | float], *, on_insert: Mapping[str, Any] | None = None
     ) -> Document:
-        """Add to the document's numbers, making it from ``on_insert`` first if it is not there; return it."""
+        """Add to the document's numbers, making it from ``on_insert`` first if it is not there; return it.
+
+        ``on_insert`` and the id must make a whole document, with every field of a unique key.
+        """
 
     async def delete(self, where: Where) -> int:
         """Delete all that matches and return how many; an empty ``where`` is refused."""

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,8 +38,7 @@ def connect(path: Path, *, busy_timeout: timedelta, read_only: bool) -> sqlite3.
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StoreConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.38 or newer is needed")
     with sqlite_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make_file(path)
         connection = sqlite3.connect(
             path, timeout=busy_timeout.total_seconds(), isolation_level=None, cached_statements=256
         )
@@ -49,6 +48,16 @@ def connect(path: Path, *, busy_timeout: timedelta, read_only: bool) -> sqlite3.
             connection.close()
             raise
     return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make the file if it is absent, and open it only then.
+
+    Closing any descriptor of a file gives up all locks the process has on it, those of SQLite's connections too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, busy_timeout: timedelta, *, read_only: bool) -> None:

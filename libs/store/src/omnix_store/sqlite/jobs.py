@@ -37,10 +37,18 @@ class Insert(Job[None]):
 Outcome = tuple[Job[Any], Any, BaseException | None]
 
 
+_GIVE_WAY_EVERY = 0.01
+_GIVE_WAY_FOR = 0.0002
+
+
 class Desk:
     """Where the event loop's side of a thread pool keeps its books: how many wait, and for how long they may.
 
     Jobs made in one turn of the loop are handed over together, so that a burst costs one wake-up of the thread.
+
+    A loop that is never idle can starve the threads: it lets go of the interpreter's lock at every turn, which
+    resets the time after which a waiting thread may demand it, and has it again before that thread is awake.
+    One insert then took a second. So while jobs wait, the loop sleeps for a moment now and then.
     """
 
     def __init__(self, hand_over: Callable[[list[Job[Any]]], None], *, capacity: int, timeout: timedelta) -> None:
@@ -51,6 +59,7 @@ class Desk:
         self._waiting = 0
         self._collected: list[Job[Any]] = []
         self._closed = False
+        self._giving_way = False
 
     async def do(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run in the thread and return what it returns."""
@@ -84,6 +93,9 @@ class Desk:
         self._waiting += 1
         if not self._collected:
             self._loop.call_soon(self._flush)
+        if not self._giving_way:
+            self._giving_way = True
+            self._loop.call_later(_GIVE_WAY_EVERY, self._give_way)
         self._collected.append(job)
         timer = self._loop.call_later(self._timeout, self._expire, job)
         try:
@@ -98,6 +110,12 @@ class Desk:
         if self._collected:
             jobs, self._collected = self._collected, []
             self._hand_over(jobs)
+
+    def _give_way(self) -> None:
+        self._giving_way = self._waiting > 0
+        if self._giving_way:
+            time.sleep(_GIVE_WAY_FOR)
+            self._loop.call_later(_GIVE_WAY_EVERY, self._give_way)
 
     def _expire(self, job: Job[Any]) -> None:
         job.given_up = True
