@@ -60,6 +60,8 @@ def test_empty_file_has_no_routes() -> None:
     ("text", "told"),
     [
         ("routes = [", "not valid TOML"),
+        ("routes = " + "1" * 5000, "not valid TOML"),
+        ("routes = " + "[" * 5000, ""),
         ("colour = 1", "unknown field `colour`"),
         ('[routes.a]\ntargets = ["openai/o3"]\nspeed = 1', "unknown field `speed` - at `$.routes[...]`"),
         ("[routes.a]", "missing required field `targets`"),

@@ -119,7 +119,7 @@ class Attempts:
                 metrics.ATTEMPTS.labels(target.provider, "cancelled", "").inc()
                 raise
             else:
-                metrics.ATTEMPTS.labels(target.provider, "succeeded", "").inc()
+                metrics.succeeded(target.provider).inc()
                 reports.append(Report(order.number, target.provider, target.model))
                 return Answered(order, answer, tuple(reports))
             self._tell(completion_id, order, failed)

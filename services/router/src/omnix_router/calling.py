@@ -73,7 +73,7 @@ class Calling:
                     hurried = order.remaining <= patience + _SLACK
                     raise (too_late() if hurried else silent(order.target.provider, patience)) from exc
                 raise
-            metrics.FIRST_CONTENT.labels(order.target.provider).observe(time.perf_counter() - began)
+            metrics.first_content(order.target.provider).observe(time.perf_counter() - began)
             return started
 
         return start

@@ -1,5 +1,7 @@
 """What the router counts. The README explains each."""
 
+from functools import lru_cache
+
 from omnix_kit.metrics import SECONDS
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -30,3 +32,14 @@ ROUTES_RELOADED = Counter("omnix_router_routes_reloads_total", "Changes of the r
 ROUTES_RELOAD_FAILED = Gauge(
     "omnix_router_routes_reload_failed", "1 while the routes file on disk is refused and older routes are in force."
 )
+
+
+@lru_cache(maxsize=1024)
+def succeeded(provider: str) -> Counter:
+    """Counts answered attempts; kept, because finding a child costs more than counting."""
+    return ATTEMPTS.labels(provider, "succeeded", "")
+
+
+@lru_cache(maxsize=1024)
+def first_content(provider: str) -> Histogram:
+    return FIRST_CONTENT.labels(provider)

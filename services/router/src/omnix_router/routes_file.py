@@ -57,10 +57,10 @@ def parse(text: str, catalogue: Catalogue, providers: AbstractSet[str]) -> Route
     """
     try:
         file = msgspec.convert(tomllib.loads(text), _File)
-    except tomllib.TOMLDecodeError as exc:
-        raise RoutesFileError(f"not valid TOML: {exc}") from exc
     except msgspec.ValidationError as exc:
         raise RoutesFileError(str(exc)) from exc
+    except ValueError as exc:
+        raise RoutesFileError(f"not valid TOML: {exc}") from exc
     except RecursionError as exc:
         raise RoutesFileError("nested too deeply") from exc
     names = Names(catalogue, providers=catalogue.providers | providers | set(file.providers))

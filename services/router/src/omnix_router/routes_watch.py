@@ -64,13 +64,14 @@ class RoutesInForce:
                 continue
             try:
                 read_version, routes = await asyncio.to_thread(self._read, path)
-            except RoutesFileError as exc:
+            except Exception as exc:
+                # Also what nobody thought of: the watch must outlive every content of the file.
                 self._seen = version
                 metrics.ROUTES_RELOADED.labels("failed").inc()
                 metrics.ROUTES_RELOAD_FAILED.set(1)
-                _log.error(
-                    "the routes file is refused, older routes stay", extra={"file": str(path), "error": str(exc)}
-                )
+                told = {"file": str(path), "error": str(exc)}
+                defect = not isinstance(exc, RoutesFileError)
+                _log.error("the routes file is refused, older routes stay", extra=told, exc_info=defect)
             else:
                 self._seen, self.current = read_version, routes
                 metrics.ROUTES_RELOADED.labels("succeeded").inc()

@@ -1,0 +1,26 @@
+"""What the README shows is read by the code it is about."""
+
+import re
+from pathlib import Path
+
+from omnix_router.catalogue.reading import load, parse
+from omnix_router.routes_file import parse as parse_routes
+from omnix_router.settings import Settings
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+ROUTES, CATALOGUE = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+
+
+def test_example_routes_are_good() -> None:
+    routes = parse_routes(ROUTES, load(None), {"openai"})
+    assert set(routes.by_name) == {"fast", "team-a/*", "gpt-4o"}
+    assert [(t.rank, t.weight) for t in routes.by_name["fast"].targets] == [(1, 3), (1, 1), (2, 1)]
+
+
+def test_example_catalogue_is_good() -> None:
+    [model] = parse("README.toml", CATALOGUE)
+    assert (model.id, model.aliases, model.prices[0].reasoning) == ("ollama/llama3", ("llama",), 100_000)
+
+
+def test_every_setting_is_listed() -> None:
+    assert [name for name in Settings.model_fields if f"`OMNIX_{name.upper()}`" not in README] == []
