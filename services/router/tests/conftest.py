@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from omnix_kit.testing import NatsServer, nats_server
+from omnix_kit.testing import NatsServer, eventually, nats_server
 
 from .fakes import FakeAdapter, Router, running
 
@@ -50,6 +50,8 @@ async def shared(tmp_path_factory: pytest.TempPathFactory, nats: NatsServer) -> 
     async with openai, other:
         adapters = f"openai={openai.address},other={other.address}"
         async with running(folder, nats, adapters, OMNIX_ROUTES_FILE=str(folder / "routes.toml")) as router:
+            # Ready means that one adapter was heard.
+            await eventually(lambda: router.log().count("an adapter serves a provider") == 2)
             yield Shared(router, openai, other)
 
 

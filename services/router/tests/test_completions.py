@@ -158,6 +158,12 @@ async def test_adapter_that_dies_with_a_call_in_hand_is_a_failed_attempt(
     await asyncio.gather(*stopping)
     await openai.start()
 
+    async def is_back() -> bool:
+        response = await router.complete("pair")
+        return response.model == "openai/gpt-4o" and len(response.attempts) == 1
+
+    await eventually(is_back, within=20)
+
 
 async def test_cancellation_is_published_and_stops_further_attempts(
     router: Router, nats: NatsServer, openai: FakeAdapter
