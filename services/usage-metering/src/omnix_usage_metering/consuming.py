@@ -22,6 +22,9 @@ BATCH = 256
 _ASK_FOR = 2.0
 """Seconds that one request for events stands. A request is lost with its server, so this is also how late events are
 noticed after the server came back."""
+_GATHER = timedelta(seconds=0.1)
+"""How long to let events gather after a batch that was not full. A batch costs about a millisecond whatever its size;
+a batch for each event would cost several times as much; the first event after a quiet time is not delayed."""
 _PAUSE = timedelta(seconds=0.2)
 _MAX_PAUSE = timedelta(seconds=5)
 
@@ -40,47 +43,64 @@ class Consumer:
         self._durable = durable
         self._handle = handle
         self._pause = pause
-        self._handling = False
-        self._stopping = False
+        self._handling = asyncio.Lock()
+        self._subscription: JetStreamContext.PullSubscription | None = None
 
     async def run(self) -> None:
-        subscription: JetStreamContext.PullSubscription | None = None
+        try:
+            await self._run()
+        finally:
+            await self._unsubscribe()
+
+    async def _run(self) -> None:
         failures = 0
-        while not self._stopping:
+        while True:
             await self._messaging.ready()
+            batch: list[Msg] = []
             try:
-                if subscription is None:
-                    subscription = await self._messaging.jetstream.pull_subscribe_bind(
-                        durable=self._durable, stream=self._stream
-                    )
-                batch = await subscription.fetch(BATCH, timeout=_ASK_FOR)
+                batch = await self._fetch()
             except TimeoutError:
                 continue  # there was nothing for so long
-            except (nats.errors.Error, OSError) as exc:
+            except Exception as exc:  # whatever it is, an end of consuming would go unnoticed
                 _log.warning("events cannot be fetched", extra={"stream": self._stream, "error": repr(exc)})
                 went_well = False
             else:
                 went_well = await self._hand_over(batch)
             failures = 0 if went_well else failures + 1
-            if failures and not self._stopping:
+            if failures:
                 await asyncio.sleep(_pause(self._pause, failures))
-
-    async def _hand_over(self, batch: Sequence[Msg]) -> bool:
-        self._handling = True
-        try:
-            return await self._handle(batch)
-        except Exception:
-            _log.exception("a batch could not be processed")
-            return False
-        finally:
-            self._handling = False
+            elif len(batch) < BATCH:
+                await asyncio.sleep(_GATHER.total_seconds())
 
     async def stop(self, task: "asyncio.Task[None]") -> None:
-        """End the task, after the batch in hand."""
-        self._stopping = True
-        if not self._handling:
+        """End ``run``, after the batch in hand."""
+        async with self._handling:
             task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    async def _fetch(self) -> list[Msg]:
+        if self._subscription is None:
+            self._subscription = await self._messaging.jetstream.pull_subscribe_bind(
+                durable=self._durable, stream=self._stream
+            )
+        return await self._subscription.fetch(BATCH, timeout=_ASK_FOR)
+
+    async def _unsubscribe(self) -> None:
+        """Closing the connection would wait for whoever reads what is left in the subscription, and nobody does."""
+        if self._subscription is None:
+            return
+        try:
+            await self._subscription.unsubscribe()
+        except (nats.errors.Error, OSError) as exc:
+            _log.debug("the subscription ended with its connection", extra={"error": repr(exc)})
+
+    async def _hand_over(self, batch: Sequence[Msg]) -> bool:
+        async with self._handling:
+            try:
+                return await self._handle(batch)
+            except Exception:
+                _log.exception("a batch could not be processed")
+                return False
 
 
 def _pause(first: timedelta, failures: int) -> float:
