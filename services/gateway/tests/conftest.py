@@ -45,7 +45,7 @@ async def start(nats: NatsServer, behind: Backends) -> AsyncIterator[Start]:
     """Start a gateway with other settings than the usual ones."""
     async with AsyncExitStack() as stack:
 
-        async def begin(key: str = MEMBER, **settings: object) -> Gateway:
+        async def begin(key: str = MEMBER, *, ready: bool = True, **settings: object) -> Gateway:
             port = free_port()
             address = f"127.0.0.1:{behind.port}"
             given: dict[str, Any] = {
@@ -59,7 +59,8 @@ async def start(nats: NatsServer, behind: Backends) -> AsyncIterator[Start]:
             }
             process = Process("gateway")
             await stack.enter_async_context(serve(Settings(**given), process))
-            await eventually(lambda: not process.readiness.lacking())
+            if ready:
+                await eventually(lambda: not process.readiness.lacking())
             url = f"http://127.0.0.1:{port}"
             http = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=20)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -88,7 +88,6 @@ class Publisher:
 
     async def finish(self, error: OmnixError | None = None) -> None:
         if error is None:
-            self._seq += 0
             last = pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)
             self._digest = digest(self._digest, last)
             first, self._seq = self._seq, self._seq + 1
@@ -224,7 +223,9 @@ class FakeAccounts(account_service_pb2_grpc.AccountServiceServicer):
     made: list[account_service_pb2.CreateKeyRequest] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
-    def add(self, secret: str, key_id: str, role: "account_pb2.KeyRole", tenant: str = "default") -> account_pb2.Key:
+    def add(
+        self, secret: str, key_id: str, role: "account_pb2.KeyRole.ValueType", tenant: str = "default"
+    ) -> account_pb2.Key:
         key = account_pb2.Key(key_id=key_id, tenant_id=tenant, role=role, name=key_id, hint=secret[:12])
         key.create_time.seconds = 1_700_000_000
         self.keys[hashlib.sha256(secret.encode()).digest()] = key
@@ -303,10 +304,8 @@ class Backends:
 async def beat(messaging: Messaging) -> None:
     payload = heartbeat_pb2.SenderHeartbeat(sender_id=SENDER).SerializeToString()
     while True:
-        try:
+        with suppress(OmnixError):
             await messaging.publish(subjects.sender_heartbeat(SENDER), payload)
-        except OmnixError:
-            pass
         await asyncio.sleep(0.1)
 
 

@@ -60,7 +60,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         app = application(
             [
                 Completions(router, authenticator, streams, bodies, settings.json_depth).route(),
-                *StreamRoutes(authenticator, streams).routes(),
+                *StreamRoutes(streams).routes(),
                 *model_routes(router),
                 *usage_routes(metering),
                 *key_routes(accounts, bodies, settings.json_depth),

@@ -247,7 +247,7 @@ def _tools(tools: Iterable[FunctionTool | CustomTool]) -> Iterable[pb.Tool]:
         match tool:
             case FunctionTool(function=function):
                 parameters = ""
-                if translate.is_given(function.parameters) and function.parameters is not None:
+                if translate.is_given(function.parameters):
                     parameters = translate.raw_text(function.parameters, f"tools.{index}.function.parameters")
                 yield pb.Tool(
                     name=function.name,
@@ -269,7 +269,7 @@ def _format(form: TextFormat | JsonObjectFormat | JsonSchemaFormat) -> pb.Respon
             return pb.ResponseFormat(kind=pb.ResponseFormat.KIND_JSON)
         case JsonSchemaFormat(json_schema=schema):
             text = ""
-            if translate.is_given(schema.schema) and schema.schema is not None:
+            if translate.is_given(schema.schema):
                 text = translate.raw_text(schema.schema, "response_format.json_schema.schema")
             return pb.ResponseFormat(
                 kind=pb.ResponseFormat.KIND_JSON_SCHEMA,

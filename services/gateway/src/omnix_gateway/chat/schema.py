@@ -124,8 +124,8 @@ class AssistantMessage(Wire, tag_field="role", tag="assistant"):
     name: Name | None = None
     refusal: str | None = None
     tool_calls: list[FunctionCallItem | CustomCallItem] | None = None
-    audio: Raw | None = None
-    function_call: Raw | None = None
+    audio: Raw = msgspec.field(default_factory=Raw)
+    function_call: Raw = msgspec.field(default_factory=Raw)
     annotations: list[Raw] | None = None
     reasoning_content: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
@@ -149,7 +149,7 @@ class FunctionDefinition(Wire):
 
     name: Name
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = msgspec.field(default_factory=Raw)
     strict: bool | None = None
 
 
@@ -188,7 +188,7 @@ class JsonObjectFormat(Wire, tag_field="type", tag="json_object"):
 class JsonSchema(Wire):
     name: Name
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = msgspec.field(default_factory=Raw)
     strict: bool | None = None
 
 
@@ -239,23 +239,23 @@ class ChatRequest(Wire):
 
     # Handed to vendors that know them; see translate.VENDOR_PARAMETERS.
     logit_bias: dict[str, Annotated[int, Meta(ge=-100, le=100)]] | None = None
-    prediction: Raw | None = None
+    prediction: Raw = msgspec.field(default_factory=Raw)
     prompt_cache_key: str | None = None
-    prompt_cache_options: Raw | None = None
+    prompt_cache_options: Raw = msgspec.field(default_factory=Raw)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
     store: bool | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
     # Known and refused by name, unless they ask for nothing.
-    audio: Raw | None = None
-    function_call: Raw | None = None
-    functions: Raw | None = None
+    audio: Raw = msgspec.field(default_factory=Raw)
+    function_call: Raw = msgspec.field(default_factory=Raw)
+    functions: Raw = msgspec.field(default_factory=Raw)
     logprobs: bool | None = None
     modalities: list[Literal["text", "audio"]] | None = None
-    moderation: Raw | None = None
+    moderation: Raw = msgspec.field(default_factory=Raw)
     top_logprobs: int | None = None
-    web_search_options: Raw | None = None
+    web_search_options: Raw = msgspec.field(default_factory=Raw)
 
     # OmniX's own.
     mode: Literal["flash", "think", "ultra-think"] | None = None

@@ -111,7 +111,7 @@ class StreamError(ErrorBody, kw_only=True):
     stream_id: str
 
 
-class _ErrorEvent(msgspec.Struct):
+class ErrorEvent(msgspec.Struct):
     error: StreamError
 
 
@@ -126,4 +126,4 @@ def error_event(error: OmnixError, completion_id: str) -> bytes:
         resumable=error.reason in RESUMABLE,
         stream_id=f"chatcmpl-{completion_id}",
     )
-    return b"data: " + _encode(_ErrorEvent(told)) + b"\n\n"
+    return b"data: " + _encode(ErrorEvent(told)) + b"\n\n"

@@ -51,7 +51,7 @@ _ONLY_ON_REQUEST: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _METADATA_PAIRS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512
-_NULL = b"null"
+_NOTHING = (b"", b"null")
 
 
 def refuse_what_is_not_honoured(request: ChatRequest) -> None:
@@ -111,7 +111,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 
 def is_given(value: object) -> bool:
     """Whether a field was sent with something other than null."""
-    return value is not None and not (isinstance(value, msgspec.Raw) and bytes(value) == _NULL)
+    return value is not None and not (isinstance(value, msgspec.Raw) and bytes(value) in _NOTHING)
 
 
 def raw_text(value: msgspec.Raw, param: str) -> str:

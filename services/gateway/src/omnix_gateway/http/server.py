@@ -34,6 +34,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
 
     class BoundedHead(HttpToolsProtocol):
         _in_head = False
+        _had_request = False
         _head_size = 0
         _head_timer: asyncio.TimerHandle | None = None
 
@@ -47,7 +48,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._in_head = True
+            self._in_head = self._had_request = True
             self._head_size = 0
             scope: Scope = self.scope
             scope[ABORT] = self.transport.abort
@@ -78,7 +79,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
                 return
             if self._in_head:
                 self._refuse(408, "The head of the request did not arrive in time.")
-            elif self.scope is None:  # not a byte came
+            elif not self._had_request:
                 self.transport.close()
 
         def _refuse(self, status: int, message: str) -> None:

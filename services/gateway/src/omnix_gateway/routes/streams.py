@@ -6,21 +6,22 @@ An id is no right: whoever may not see a stream gets the same 404 as for one tha
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-from omnix_kit.errors import CallerError, OmnixError, Reason
+from litestar import Request, Response, delete, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+from omnix_kit.errors import CallerError, Reason
 from omnix_kit.ids import is_id
 
-from omnix_gateway.authentication import Authenticator
 from omnix_gateway.errors import invalid
-from omnix_gateway.http.exchange import Receive, Scope, Send, exchange_of, header, reply, reply_error
+from omnix_gateway.http.exchange import Receive, Scope, Send, exchange_of, header
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.identity import Identity, Role
 from omnix_gateway.routes.events import Client, begin_events, send_events
-from omnix_gateway.routes.plain import json_response, query_of
+from omnix_gateway.routes.guards import identity_of, open_to
+from omnix_gateway.routes.plain import answered, query_of
 from omnix_gateway.schema import StreamCancelled, StreamQuery
 from omnix_gateway.streaming.convert import Start, chunks_from_bytes
 from omnix_gateway.streaming.recording import Recorded
@@ -33,69 +34,45 @@ _PAUSE: Final = 0.2
 
 @dataclass(frozen=True)
 class StreamRoutes:
-    authenticator: Authenticator
     streams: Streams
 
-    def routes(self) -> list[ASGIRouteHandler]:
-        @asgi("/v1/streams/{stream_id:str}", copy_scope=False, name="stream")
-        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.answer(scope, receive, send)
+    def routes(self) -> list[HTTPRouteHandler]:
+        @get("/v1/streams/{stream_id:str}", guards=[open_to(Role.MEMBER)], name="resume_stream")
+        async def resume_stream(request: Request[Any, Any, Any]) -> ASGIApp:
+            return await self._watch(request.scope, identity_of(request))
 
-        return [stream]
+        @delete("/v1/streams/{stream_id:str}", guards=[open_to(Role.MEMBER)], name="cancel_stream", status_code=200)
+        async def cancel_stream(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._cancel(request.scope, identity_of(request))
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        allow = [(b"allow", b"DELETE, GET, OPTIONS")]
-        try:
-            match method:
-                case "GET":
-                    await self._watch(scope, receive, send)
-                case "DELETE":
-                    await self._cancel(scope, send)
-                case "OPTIONS":
-                    await reply(send, 204, allow, b"")
-                case _:
-                    await reply_error(send, invalid(f"A stream does not answer {method}."), 405, allow)
-        except OmnixError as exc:
-            if exchange_of(scope).status:
-                raise
-            await reply_error(send, exc)
+        return [resume_stream, cancel_stream]
 
-    async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        identity = await self._identify(scope)
+    async def _watch(self, scope: Scope, identity: Identity) -> ASGIApp:
         query = query_of(scope, StreamQuery)
         last_seen = _last_seen(header(scope, b"last-event-id") or query.last_event_id)
         found = await self._found(scope, identity)
-        exchange = exchange_of(scope)
-        async with self.streams.join(
-            found.completion_id,
-            identity,
-            owner=found.key_id == identity.key_id,
-            abort=scope[ABORT],
-        ) as stream:
-            headers = [(b"x-omnix-completion-id", f"chatcmpl-{found.completion_id}".encode())]
-            if found.start is not None:
-                exchange.model = found.start.model
-                headers.append((b"x-omnix-model", found.start.model.encode()))
-            await begin_events(send, headers)
-            client = Client(exchange, receive, send, include_usage=query.include_usage, last_seen=last_seen)
-            await send_events(stream.reader, client)
 
-    async def _cancel(self, scope: Scope, send: Send) -> None:
-        identity = await self._identify(scope)
+        async def watch(scope: Scope, receive: Receive, send: Send) -> None:
+            exchange = exchange_of(scope)
+            async with self.streams.join(
+                found.completion_id, identity, owner=found.key_id == identity.key_id, abort=scope[ABORT]
+            ) as stream:
+                headers = [(b"x-omnix-completion-id", f"chatcmpl-{found.completion_id}".encode())]
+                if found.start is not None:
+                    exchange.model = found.start.model
+                    headers.append((b"x-omnix-model", found.start.model.encode()))
+                await begin_events(send, headers)
+                client = Client(exchange, receive, send, include_usage=query.include_usage, last_seen=last_seen)
+                await send_events(stream.reader, client)
+
+        return watch
+
+    async def _cancel(self, scope: Scope, identity: Identity) -> Response[bytes]:
         found = await self._found(scope, identity)
-        ended = found.subject is not None and await self._has_ended(found.subject)
+        ended = await self._has_ended(found.subject)
         if not ended:
             await self.streams.cancel(found.completion_id, "owner")
-        told = StreamCancelled(id=f"chatcmpl-{found.completion_id}", cancelled=not ended)
-        await reply(send, 200, [(b"content-type", b"application/json")], json_response(told))
-
-    async def _identify(self, scope: Scope) -> Identity:
-        identity = await self.authenticator.identify(scope["headers"])
-        identity.needs(Role.MEMBER)
-        exchange = exchange_of(scope)
-        exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
-        return identity
+        return answered(StreamCancelled(id=f"chatcmpl-{found.completion_id}", cancelled=not ended))
 
     async def _found(self, scope: Scope, identity: Identity) -> "_Found":
         """The stream of the path, when there is one and this caller may see it."""
@@ -137,7 +114,7 @@ class StreamRoutes:
 class _Found:
     completion_id: str
     key_id: str
-    subject: str | None
+    subject: str
     start: Start | None
 
 

@@ -1,0 +1,263 @@
+"""The OpenAPI document: made from the schemas that decode and encode, so it cannot say anything else."""
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from omnix_gateway import schema
+from omnix_gateway.chat.answer import ChatCompletion
+from omnix_gateway.chat.schema import ChatRequest
+from omnix_gateway.chat.sse import ErrorEvent
+from omnix_gateway.errors import ErrorAnswer
+from omnix_gateway.policies import HEADER as ON_DISCONNECT
+
+_REF: Final = "#/components/schemas/{name}"
+_EVENTS: Final = (
+    "Server-sent events: `chat.completion.chunk` objects with ids, `: keep-alive` comments, and `[DONE]` at the end of "
+    "a whole answer. A stream that does not end well ends with one `error` object and without `[DONE]`."
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    answer: type[Struct] | None = None
+    body: type[Struct] | None = None
+    query: type[Struct] | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    description: str = ""
+    streamed: bool = False
+    is_open: bool = False
+    headers: tuple[Header, ...] = ()
+    answer_headers: tuple[Header, ...] = ()
+    path_parameters: dict[str, str] = field(default_factory=dict)
+
+
+_COMPLETION_HEADERS: Final = (
+    Header("x-omnix-completion-id", "Id of the completion, and of its stream."),
+    Header("x-omnix-model", "Who really answered: `provider/model`."),
+    Header("x-omnix-attempts", "How many attempts it took."),
+    Header("x-omnix-attempt-errors", "The attempts that failed: `provider/model=reason`, comma separated."),
+    Header("x-omnix-cost", "Cost in US dollars as a decimal string; unary answers of models with a price."),
+    Header("x-omnix-cost-micros", "The same in millionths."),
+    Header("x-omnix-sandbox", "`true` when the sandbox answered in place of the vendor."),
+    Header("openai-processing-ms", "Time to the answer's beginning."),
+)
+
+OPERATIONS: Final = (
+    Operation(
+        "post",
+        "/v1/chat/completions",
+        "create_chat_completion",
+        "Chat",
+        "Answer a conversation, whole or streamed.",
+        answer=ChatCompletion,
+        body=ChatRequest,
+        errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
+        streamed=True,
+        headers=(Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),),
+        answer_headers=_COMPLETION_HEADERS,
+    ),
+    Operation(
+        "get",
+        "/v1/streams/{stream_id}",
+        "resume_stream",
+        "Chat",
+        "Resume or watch a streamed completion.",
+        query=schema.StreamQuery,
+        errors=(400, 401, 404, 503),
+        description="Any number of clients may watch. Everything from the beginning, or what follows `Last-Event-ID`.",
+        streamed=True,
+        headers=(Header("Last-Event-ID", "Id of the last event that the client has."),),
+        answer_headers=_COMPLETION_HEADERS[:2],
+        path_parameters={"stream_id": "The completion's id, with or without `chatcmpl-`."},
+    ),
+    Operation(
+        "delete",
+        "/v1/streams/{stream_id}",
+        "cancel_stream",
+        "Chat",
+        "Cancel a streamed completion.",
+        answer=schema.StreamCancelled,
+        errors=(401, 404, 503),
+        path_parameters={"stream_id": "The completion's id, with or without `chatcmpl-`."},
+    ),
+    Operation(
+        "get", "/v1/models", "list_models", "Models", "List models and routes.", schema.ModelList, errors=(401, 503)
+    ),
+    Operation(
+        "get",
+        "/v1/models/{model_id}",
+        "get_model",
+        "Models",
+        "Describe one model or route.",
+        schema.Model,
+        errors=(401, 404, 503),
+        path_parameters={"model_id": "Any name that a request may use; it may contain `/`."},
+    ),
+    Operation(
+        "get",
+        "/v1/usage",
+        "list_usage",
+        "Usage",
+        "List attempts, newest first.",
+        schema.UsageList,
+        query=schema.UsageQuery,
+        errors=(400, 401, 503),
+        description="One entry for each attempt at a vendor. Members see their own key's, admins the tenant's.",
+    ),
+    Operation(
+        "get",
+        "/v1/usage/summary",
+        "summarize_usage",
+        "Usage",
+        "Add usage up by provider, model and currency.",
+        schema.UsageSummary,
+        query=schema.UsageQuery,
+        errors=(400, 401, 503),
+    ),
+    Operation(
+        "post",
+        "/v1/keys",
+        "create_key",
+        "Keys",
+        "Make a key; its secret is told once.",
+        schema.NewKey,
+        schema.KeyRequest,
+        status=201,
+        errors=(400, 401, 403, 413, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/keys",
+        "list_keys",
+        "Keys",
+        "List the tenant's keys, newest first.",
+        schema.KeyList,
+        query=schema.KeyQuery,
+        errors=(400, 401, 403, 503),
+    ),
+    Operation(
+        "delete",
+        "/v1/keys/{key_id}",
+        "revoke_key",
+        "Keys",
+        "Revoke a key; its open streams end.",
+        schema.Key,
+        errors=(401, 403, 404, 503),
+        path_parameters={"key_id": "The key's id, not its secret."},
+    ),
+    Operation("get", "/livez", "livez", "Health", "Whether the process lives.", is_open=True),
+    Operation("get", "/readyz", "readyz", "Health", "Whether it can serve.", errors=(503,), is_open=True),
+    Operation("get", "/openapi.json", "openapi", "Documents", "This document.", is_open=True),
+    Operation("get", "/docs", "docs", "Documents", "This document, to read.", is_open=True),
+    Operation("get", "/", "root", "Documents", "Where to look.", is_open=True),
+)
+
+_MEANINGS: Final = {
+    400: "The request is malformed, or asks for what cannot be honoured; `param` names the field.",
+    401: "No key, or one that does not hold.",
+    403: "The key does not carry the right.",
+    404: "There is no such thing, or none that the key may see.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    429: "Too many requests, or a quota is used up; see `retry-after`.",
+    500: "A defect of OmniX.",
+    502: "The provider failed.",
+    503: "A part of OmniX is away or has too much to do; see `retry-after`.",
+    504: "The provider was silent, or the deadline passed.",
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1."""
+    kinds: list[type[Struct]] = [ErrorAnswer, ErrorEvent]
+    for operation in OPERATIONS:
+        kinds += [kind for kind in (operation.answer, operation.body, operation.query) if kind is not None]
+    refs, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    schemas = dict(zip(kinds, refs, strict=True))
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, schemas, components)
+    queries = {operation.query.__name__ for operation in OPERATIONS if operation.query is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OmniX",
+            "version": version("omnix-gateway"),
+            "summary": "One API in front of many model providers, in OpenAI's words.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}, {"x-api-key": []}, {"api-key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {name: told for name, told in components.items() if name not in queries},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, schemas: dict[type[Struct], Any], components: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    if operation.description:
+        told["description"] = operation.description
+    if operation.is_open:
+        told["security"] = []
+    parameters = [
+        {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+        for name, text in operation.path_parameters.items()
+    ]
+    if operation.query is not None:
+        properties = components[operation.query.__name__]["properties"]
+        parameters += [{"name": name, "in": "query", "schema": kind} for name, kind in properties.items()]
+    parameters += [
+        {"name": header.name, "in": "header", "description": header.description, "schema": {"type": "string"}}
+        for header in operation.headers
+    ]
+    if parameters:
+        told["parameters"] = parameters
+    if operation.body is not None:
+        told["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schemas[operation.body]}},
+        }
+    content: dict[str, Any] = {}
+    if operation.answer is not None:
+        content["application/json"] = {"schema": schemas[operation.answer]}
+    if operation.streamed:
+        content["text/event-stream"] = {"schema": {"type": "string", "description": _EVENTS}}
+    answer: dict[str, Any] = {"description": operation.summary}
+    if content:
+        answer["content"] = content
+    if operation.answer_headers:
+        answer["headers"] = {
+            header.name: {"description": header.description, "schema": {"type": "string"}}
+            for header in operation.answer_headers
+        }
+    told["responses"] = {str(operation.status): answer}
+    for status in operation.errors:
+        told["responses"][str(status)] = {
+            "description": _MEANINGS[status],
+            "content": {"application/json": {"schema": schemas[ErrorAnswer]}},
+        }
+    return told
