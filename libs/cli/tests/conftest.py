@@ -19,3 +19,11 @@ def suites(tmp_path: Path) -> Iterator[Callable[[str], Suite]]:
 @pytest.fixture
 def suite(suites: Callable[[str], Suite]) -> Suite:
     return suites("one")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """A suite of two small services that is up, for tests that leave it well."""
+    with suite_in(tmp_path_factory.mktemp("running"), sys.executable, str(LITTLE)) as suite:
+        assert suite.up().returncode == 0
+        yield suite

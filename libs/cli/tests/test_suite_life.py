@@ -2,10 +2,13 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import socket
 import stat
-from collections.abc import Callable
+import subprocess
+from contextlib import suppress
 
 import psutil
 from omnix_cli.testing import Suite, until
@@ -56,27 +59,25 @@ def test_foreground_suite_stops_in_order_on_ctrl_c(suite: Suite) -> None:
     assert suite.state.phase == "stopped"
 
 
-def test_killed_service_comes_back_at_the_same_port(suite: Suite) -> None:
-    suite.up()
-    before = suite.state.services["gateway"]
+def test_killed_service_comes_back_at_the_same_port(running: Suite) -> None:
+    before = running.state.services["gateway"]
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
-    until(lambda: suite.state.services["gateway"].pid not in (None, before.pid))
-    assert suite.omnix("status", "--wait", "10").returncode == 0
-    after = suite.state.services["gateway"]
-    assert (after.restarts, after.ports) == (1, before.ports)
-    assert "gateway: restarting: was ended by SIGKILL" in suite.data.log("supervisor").read_text()
+    until(lambda: running.state.services["gateway"].pid not in (None, before.pid))
+    assert running.omnix("status", "--wait", "10").returncode == 0
+    after = running.state.services["gateway"]
+    assert (after.restarts, after.ports) == (before.restarts + 1, before.ports)
+    assert "gateway: restarting: was ended by SIGKILL" in running.data.log("supervisor").read_text()
 
 
-def test_service_that_is_not_ready_is_told_with_what_it_lacks(suite: Suite) -> None:
-    suite.up()
-    (suite.data.root / "store.unwell").touch()
-    status = suite.omnix("status")
+def test_service_that_is_not_ready_is_told_with_what_it_lacks(running: Suite) -> None:
+    (running.data.root / "store.unwell").touch()
+    status = running.omnix("status")
     assert status.returncode == 1
     assert "sleep: had too little" in status.stdout
-    until(lambda: suite.state.services["store"].phase == "not ready")
-    (suite.data.root / "store.unwell").unlink()
-    assert suite.omnix("status", "--wait", "10").returncode == 0
+    until(lambda: running.state.services["store"].phase == "not ready")
+    (running.data.root / "store.unwell").unlink()
+    assert running.omnix("status", "--wait", "10").returncode == 0
 
 
 def test_bad_configuration_of_a_service_ends_up_with_its_words(suite: Suite) -> None:
@@ -97,28 +98,26 @@ def test_service_that_never_comes_up_ends_up_with_its_last_words(suite: Suite) -
     assert "it was too much" in up.stderr
 
 
-def test_service_that_ran_well_is_tried_on_when_its_configuration_is_spoilt(suite: Suite) -> None:
-    suite.up()
-    (suite.data.root / "gateway.refuses").touch()
-    os.kill(suite.pid("gateway"), signal.SIGKILL)
-    until(lambda: suite.state.services["gateway"].restarts >= 2)
-    assert suite.state.services["store"].phase == "ready"
-    (suite.data.root / "gateway.refuses").unlink()
-    assert suite.omnix("status", "--wait", "10").returncode == 0
+def test_service_that_ran_well_is_tried_on_when_its_configuration_is_spoilt(running: Suite) -> None:
+    (running.data.root / "gateway.refuses").touch()
+    os.kill(running.pid("gateway"), signal.SIGKILL)
+    before = running.state.services["gateway"].restarts
+    until(lambda: running.state.services["gateway"].restarts >= before + 2)
+    assert running.state.services["store"].phase == "ready"
+    (running.data.root / "gateway.refuses").unlink()
+    assert running.omnix("status", "--wait", "10").returncode == 0
 
 
-def test_two_suites_run_side_by_side(suites: Callable[[str], Suite]) -> None:
-    one, two = suites("first"), suites("second")
-    assert (one.up().returncode, two.up().returncode) == (0, 0)
-    assert one.omnix("down").returncode == 0
-    assert two.omnix("status").returncode == 0
+def test_two_suites_run_side_by_side(running: Suite, suite: Suite) -> None:
+    assert suite.up().returncode == 0
+    assert suite.omnix("down").returncode == 0
+    assert running.omnix("status").returncode == 0
 
 
-def test_second_suite_on_a_data_directory_is_refused_with_the_first_ones_address(suite: Suite) -> None:
-    suite.up()
-    again = suite.up()
+def test_second_suite_on_a_data_directory_is_refused_with_the_first_ones_address(running: Suite) -> None:
+    again = running.up()
     assert again.returncode == 1
-    assert f"pid {suite.state.pid}, http://127.0.0.1:{suite.port}" in again.stderr
+    assert f"pid {running.state.pid}, http://127.0.0.1:{running.port}" in again.stderr
 
 
 def test_taken_port_is_told_with_its_holder_and_another_one(suite: Suite) -> None:
@@ -132,12 +131,16 @@ def test_taken_port_is_told_with_its_holder_and_another_one(suite: Suite) -> Non
     assert "such as --port" in up.stderr
 
 
-def test_port_0_takes_a_free_port_and_keeps_it(suite: Suite) -> None:
+def test_next_start_keeps_ports_and_key(suite: Suite) -> None:
     suite.port = 0
-    suite.up()
-    first = suite.state
+    up = suite.up()
+    first, key = suite.state, suite.data.admin_key.read_text().strip()
+    assert key in up.stdout
+    assert stat.S_IMODE(suite.data.admin_key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(suite.data.root.stat().st_mode) == 0o700
+    assert key not in suite.data.log("supervisor").read_text()
     suite.omnix("down")
-    suite.up()
+    assert key in suite.up().stdout
     assert (suite.state.url, suite.state.services["store"].ports) == (first.url, first.services["store"].ports)
 
 
@@ -169,17 +172,6 @@ def test_stubborn_service_is_killed_after_its_grace(suite: Suite) -> None:
     assert suite.omnix("down").returncode == 0
     assert not runs(pid)
     assert "killed, as it did not stop" in suite.state.services["gateway"].detail
-
-
-def test_made_admin_key_is_kept_for_its_owner_alone(suite: Suite) -> None:
-    up = suite.up()
-    key = suite.data.admin_key.read_text().strip()
-    assert key in up.stdout
-    assert stat.S_IMODE(suite.data.admin_key.stat().st_mode) == 0o600
-    assert stat.S_IMODE(suite.data.root.stat().st_mode) == 0o700
-    assert key not in suite.data.log("supervisor").read_text()
-    suite.omnix("down")
-    assert key in suite.up().stdout
 
 
 def test_admin_key_from_outside_is_taken_and_not_written(suite: Suite) -> None:
@@ -214,3 +206,32 @@ def test_each_credential_reaches_its_owner_alone(suite: Suite) -> None:
         assert not withheld & environ.keys()
         assert (environ["OMNIX_LOG_LEVEL"], environ["OMNIX_BENCH_RUN"]) == ("DEBUG", "abc")
         assert "127.0.0.1" in environ["NO_PROXY"]
+
+
+def test_terminal_shows_a_table_that_is_drawn_anew(suite: Suite) -> None:
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*suite.program, "up", "--port", str(suite.port), "--data-dir", str(suite.data.root)],
+        env={**suite.environ, "TERM": "xterm", "COLUMNS": "120"},
+        cwd=suite.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while b"restarts" not in seen or b"Admin key" not in seen:
+            ready, _, _ = select.select([terminal], [], [], 10)
+            assert ready, seen
+            seen += os.read(terminal, 65536)
+        process.send_signal(signal.SIGTERM)
+        with suppress(OSError):  # the terminal is gone with its last user
+            while part := os.read(terminal, 65536):
+                seen += part
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        os.close(terminal)
+    assert f"OmniX is ready at http://127.0.0.1:{suite.port}".encode() in seen

@@ -9,7 +9,7 @@ class Pace:
 
     young: float = 0.05
     """Between questions while a service starts."""
-    settled: float = 2.0
+    settled: float = 5.0
     youth: float = 20.0
     first_pause: float = 0.2
     longest_pause: float = 10.0

@@ -1,0 +1,95 @@
+"""The real services, started as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omnix_cli import announcement, environment
+from omnix_cli.app import app
+from omnix_cli.errors import CommandError
+from omnix_cli.places import DataDir
+from omnix_cli.site import prepare
+from omnix_cli.suite import SERVICES
+from omnix_cli.testing import Suite, suite_in, until
+from typer.testing import CliRunner, Result
+
+pytestmark = [pytest.mark.suite, pytest.mark.connected]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    with suite_in(tmp_path_factory.mktemp("real")) as suite:
+        up = suite.up()
+        assert up.returncode == 0, up.stderr
+        yield suite
+        assert suite.omnix("down").returncode == 0
+
+
+def said(suite: Suite, *words: str) -> Result:
+    """Run a command in this process, which spares it the imports."""
+    return CliRunner().invoke(app, [*words, "--data-dir", str(suite.data.root)])
+
+
+def test_snippets_of_the_announcement_work_as_pasted(tmp_path: Path, real: Suite) -> None:
+    told = announcement.told(real.url, real.admin_key, real.state.sandboxed)
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(told[told.index("from openai") :])
+    python = subprocess.run([sys.executable, snippet], capture_output=True, text=True, timeout=60, check=True)
+    assert python.stdout.strip()
+    curl = told[told.index("  curl") : told.index("  # Python")].rstrip()
+    answer = subprocess.run(["bash", "-c", f"{curl} -s"], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(answer.stdout)["choices"][0]["message"]["content"] == python.stdout.removesuffix("\n")
+
+
+def test_commands_ask_the_running_suite(real: Suite) -> None:
+    streamed, whole = said(real, "chat", "Hello!"), said(real, "chat", "Hello!", "--no-stream")
+    assert streamed.stdout == whole.stdout != ""
+    assert "openai/gpt-4o · SANDBOX" in streamed.stderr
+    assert "openai/gpt-4o" in said(real, "models").stdout
+    until(lambda: len(json.loads(said(real, "usage", "--json").stdout)) >= 2)
+    assert "openai/gpt-4o" in said(real, "usage", "--since", "1h").stdout
+    assert said(real, "dead", "list").stdout == "no dead messages\n"
+    assert "serving" in said(real, "logs", "router").stdout
+
+
+def test_made_key_works_until_it_is_revoked(real: Suite) -> None:
+    secret = said(real, "keys", "create", "for a test", "--expires", "1h").stdout.strip()
+    assert said(real, "chat", "Hello!", "--key", secret).exit_code == 0
+    listed = json.loads(said(real, "keys", "list", "--json").stdout)
+    [key_id] = [key["id"] for key in listed if key["name"] == "for a test"]
+    assert "for a test" in said(real, "keys", "list").stdout
+    assert said(real, "keys", "revoke", key_id).exit_code == 0
+    refused = said(real, "chat", "Hello!", "--key", secret)
+    assert isinstance(refused.exception, CommandError)
+    assert "HTTP 401" in str(refused.exception)
+
+
+@pytest.mark.parametrize("service", ["nats", "router"])
+def test_killed_service_comes_back_and_the_suite_with_it(real: Suite, service: str) -> None:
+    os.kill(real.pid(service), signal.SIGKILL)
+    until(lambda: real.state.services[service].restarts > 0)
+    status = real.omnix("status", "--wait", "30")
+    assert status.returncode == 0, status.stdout
+    assert said(real, "chat", "Hello!").exit_code == 0
+
+
+def test_no_process_but_the_adapter_sees_the_vendors_key(tmp_path: Path) -> None:
+    """Told from the table: that a process sees what its row says is shown with the small services."""
+    data = DataDir.at(tmp_path)
+    data.make()
+    outside = {"OPENAI_API_KEY": "sk-vendor", "OMNIX_ADMIN_KEY": "sk-omnix-admin-key"}
+    site, _ = prepare(data, SERVICES, outside, "127.0.0.1", 0, 10)
+    seen = {
+        row.name: environment.of_service(outside, row.receives(site), row.environment(site), "mark")
+        for row in SERVICES
+        if row.wanted(site)
+    }
+    assert [name for name, variables in seen.items() if "sk-vendor" in variables.values()] == ["adapter-openai"]
+    assert [name for name, variables in seen.items() if "sk-omnix-admin-key" in variables.values()] == ["accounts"]
+    assert "sandbox" not in seen
+    assert "OMNIX_SANDBOX_URL" not in seen["adapter-openai"]
