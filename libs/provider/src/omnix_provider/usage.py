@@ -36,7 +36,7 @@ _PUBLISHES = 64
 """At once."""
 _AWAY_FOR = 1.0
 """After a failed publish, seconds in which events go to the spool without trying."""
-_LOOK_FOR_DEAD_EVERY = 5.0
+_LOOK_FOR_DEAD_EVERY = 2.0
 _FLUSH_WITHIN = 5.0
 
 _EVENTS = Counter("omnix_usage_events_total", "Usage events by where they went first.", ["to"])

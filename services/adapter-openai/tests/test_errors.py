@@ -1,0 +1,100 @@
+"""What statuses, types and codes mean."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from omnix_adapter_openai import wire
+from omnix_adapter_openai.errors import error_in_band, error_of_status, retry_delay
+from omnix_kit.errors import OmnixError, Reason
+from openai import AsyncOpenAI
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def told(status: int, error: Any = None, **headers: str) -> OmnixError:
+    response = httpx2.Response(
+        status,
+        json={"error": error or {}},
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        request=httpx2.Request("POST", "http://vendor/v1/chat/completions"),
+    )
+    client = AsyncOpenAI(api_key="sk-x", base_url="http://vendor/v1")
+    return error_of_status(client._make_status_error_from_response(response), "openai", NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "reason"),
+    [
+        (400, {"code": None, "param": "temperature"}, Reason.INVALID_REQUEST),
+        (400, {"code": "context_length_exceeded"}, Reason.CONTEXT_TOO_LONG),
+        (400, {"code": "content_filter"}, Reason.CONTENT_REFUSED),
+        (401, {"code": "invalid_api_key"}, Reason.PROVIDER_AUTH_FAILED),
+        (402, {}, Reason.PROVIDER_QUOTA_EXHAUSTED),
+        (403, {}, Reason.PROVIDER_AUTH_FAILED),
+        (404, {"code": "model_not_found"}, Reason.MODEL_NOT_FOUND),
+        (408, {}, Reason.PROVIDER_TIMEOUT),
+        (409, {}, Reason.PROVIDER_UNAVAILABLE),
+        (413, {}, Reason.PAYLOAD_TOO_LARGE),
+        (422, {}, Reason.INVALID_REQUEST),
+        (429, {"code": "rate_limit_exceeded"}, Reason.RATE_LIMITED),
+        (429, {"code": "insufficient_quota"}, Reason.PROVIDER_QUOTA_EXHAUSTED),
+        (429, {"type": "insufficient_quota"}, Reason.PROVIDER_QUOTA_EXHAUSTED),
+        (500, {}, Reason.PROVIDER_UNAVAILABLE),
+        (502, {}, Reason.PROVIDER_UNAVAILABLE),
+        (503, {}, Reason.PROVIDER_OVERLOADED),
+        (529, {}, Reason.PROVIDER_OVERLOADED),
+        (302, {}, Reason.PROVIDER_UNAVAILABLE),
+    ],
+)
+def test_status_and_code_give_the_reason(status: int, error: dict[str, Any], reason: Reason) -> None:
+    found = told(status, error)
+    assert (found.reason, found.provider, found.provider_status) == (reason, "openai", status)
+
+
+def test_parameter_and_sentence_of_the_vendor_are_passed_on_without_secrets() -> None:
+    found = told(400, {"message": "Bad key sk-proj-abcdefghijklmnop" + "x" * 900, "param": "temperature"})
+    assert found.param == "temperature"
+    assert "Bad key" in found.message
+    assert "ghijklmnop" not in found.message
+    assert len(found.message) <= 500
+
+
+@pytest.mark.parametrize(
+    ("headers", "delay"),
+    [
+        ({"retry-after": "2"}, timedelta(seconds=2)),
+        ({"retry-after": "0.5"}, timedelta(seconds=0.5)),
+        ({"retry-after-ms": "250", "retry-after": "9"}, timedelta(milliseconds=250)),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, timedelta(seconds=30)),
+        ({"retry-after": "Sun, 22 Nov 2020 12:00:30 GMT"}, timedelta(0)),
+        ({"retry-after": "-3"}, timedelta(0)),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_delay_is_read_in_every_form(headers: dict[str, str], delay: timedelta | None) -> None:
+    assert retry_delay(headers, NOW) == delay
+
+
+def test_rate_limit_keeps_its_delay() -> None:
+    assert told(429, {}, retry_after="7").retry_after == timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (wire.Error("x", "server_error"), Reason.PROVIDER_UNAVAILABLE),
+        (wire.Error("x", "rate_limit_error"), Reason.RATE_LIMITED),
+        (wire.Error("x", None, 503), Reason.PROVIDER_OVERLOADED),
+        (wire.Error("x", None, "context_length_exceeded"), Reason.CONTEXT_TOO_LONG),
+        (wire.Error(), Reason.PROVIDER_UNAVAILABLE),
+    ],
+)
+def test_error_in_band_has_no_status_because_what_came_before_may_cost(error: wire.Error, reason: Reason) -> None:
+    found = error_in_band(error, "openai")
+    assert (found.reason, found.provider_status) == (reason, None)
+    assert found.message
