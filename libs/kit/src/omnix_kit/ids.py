@@ -1,8 +1,10 @@
 """Ids that sort by the time they were made."""
 
 import os
+import re
 import time
 
+_ID = re.compile(r"[0-9a-f]{32}")
 _last_ms = 0
 _sequence = 0
 
@@ -25,4 +27,4 @@ def uuid7() -> str:
 
 def is_id(text: str) -> bool:
     """Whether the text has the form of an id; asked before it goes into a subject."""
-    return len(text) == 32 and all(character in "0123456789abcdef" for character in text)
+    return _ID.fullmatch(text) is not None
