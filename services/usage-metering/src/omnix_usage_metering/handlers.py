@@ -7,6 +7,7 @@ knows what it has.
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -84,8 +85,8 @@ class UsageHandler:
     async def _record(self, accepted: Sequence[_Accepted]) -> None:
         with metrics.WRITE.time():
             recorded = await self._ledger.record([entry for _, entry in accepted])
-        for result in recorded:
-            metrics.EVENTS.labels(result.value).inc()
+        for result, count in Counter(recorded).items():
+            metrics.EVENTS.labels(result.value).inc(count)
         await _acknowledge([message for message, _ in accepted])
 
     async def _wait_for_store(self, messages: Sequence[Msg], exc: Exception) -> bool:
