@@ -36,6 +36,6 @@ if __name__ == "__main__":
         Installation(
             services=(row("store", "grpc", 2, "STORE_PASSWORD"), row("gateway", "http", 1, "OPENAI_API_KEY")),
             program=(sys.executable, __file__),
-            pace=Pace(young=0.02, settled=0.05, first_pause=0.05, longest_pause=0.2, tries=3),
+            pace=Pace(young=0.02, settled=0.05, first_pause=0.05, longest_pause=0.2, beyond_grace=0.3, tries=3),
         )
     )

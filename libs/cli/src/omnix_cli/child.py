@@ -48,16 +48,23 @@ class Child:
         pause, ends = self._pace.first_pause, 0
         while not self._stop.is_set():
             offset = logfiles.size(self._log)
-            code = await self._live()
+            try:
+                code = await self._live()
+                ending = _ending(code)
+            except CommandError as exc:  # there is no process
+                code, ending = _CONFIGURATION, str(exc)
+                if not self._ever_ready:
+                    self._become(Phase.FAILED, ending)
+                    raise
             if self._stop.is_set():
                 return
             ends += 1
             if not self._ever_ready and (code == _CONFIGURATION or ends >= self._pace.tries):
-                self._become(Phase.FAILED, _ending(code))
+                self._become(Phase.FAILED, ending)
                 raise StartError(self._explain(code, ends, offset))
             if self._ready_since is not None and time.monotonic() - self._ready_since >= self._pace.forgiven_after:
                 pause = self._pace.first_pause
-            self._become(Phase.RESTARTING, f"{_ending(code)}, next start in {pause:g} s")
+            self._become(Phase.RESTARTING, f"{ending}, next start in {pause:g} s")
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
@@ -113,12 +120,12 @@ class Child:
 
     async def _start(self) -> asyncio.subprocess.Process:
         service, site = self.service, self._site
-        service.prepare(site)
-        variables = environment.of_service(
-            site.outside, service.receives(site), service.environment(site), str(site.data.root)
-        )
-        with self._log.open("ab") as log:
-            try:
+        try:
+            service.prepare(site)
+            variables = environment.of_service(
+                site.outside, service.receives(site), service.environment(site), str(site.data.root)
+            )
+            with self._log.open("ab") as log:
                 return await asyncio.create_subprocess_exec(
                     *service.command(site),
                     env=variables,
@@ -127,8 +134,8 @@ class Child:
                     stderr=log,
                     start_new_session=True,  # Ctrl-C in the terminal is the supervisor's alone
                 )
-            except OSError as exc:
-                raise StartError(f"{service.name} cannot be started: {exc}") from exc
+        except OSError as exc:
+            raise StartError(f"{service.name} cannot be started: {exc}") from exc
 
     async def _watch(self) -> None:
         """Ask the process whether it is ready, often while it is young and seldom later."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from omnix_cli import access, announcement, lock, logfiles, state
 from omnix_cli.errors import CommandError, UsageError
 from omnix_cli.installation import Installation
+from omnix_cli.places import DataDir
 from omnix_cli.state import Phase, SuiteState
 from omnix_cli.wish import DAEMON, Wish, in_use
 
@@ -37,6 +38,14 @@ def launch(installation: Installation, wish: Wish) -> str:
             stderr=output,
             start_new_session=True,
         )
+    try:
+        return _ready(data, supervisor, log, offset)
+    except BaseException:  # Ctrl-C, too: what was not announced does not stay
+        _end(supervisor)
+        raise
+
+
+def _ready(data: DataDir, supervisor: "subprocess.Popen[bytes]", log: Path, offset: int) -> str:
     deadline = time.monotonic() + _READY_WITHIN
     while time.monotonic() < deadline:
         code = supervisor.poll()
@@ -46,13 +55,16 @@ def launch(installation: Installation, wish: Wish) -> str:
         if now is not None and now.pid == supervisor.pid and now.phase is Phase.READY:
             return announcement.told(now.url, access.local_admin_key(data, now), now.sandboxed)
         time.sleep(_LOOK_EVERY)
-    now = state.read(data.state)
+    lacking = _lacking(state.read(data.state))
+    raise CommandError(f"not ready within {_READY_WITHIN:g} s, so it was stopped again: {lacking}; see {data.logs}")
+
+
+def _end(supervisor: "subprocess.Popen[bytes]") -> None:
     supervisor.terminate()
     try:
         supervisor.wait(_STOPPED_WITHIN)
     except subprocess.TimeoutExpired:
         supervisor.kill()
-    raise CommandError(f"not ready within {_READY_WITHIN:g} s, so it was stopped again: {_lacking(now)}; see {log}")
 
 
 def _failure(code: int, lines: list[str], log: Path) -> CommandError:

@@ -11,20 +11,24 @@ from pathlib import Path
 
 _VENDORS = ("OPENAI_", "ANTHROPIC_", "AWS_", "AZURE_", "GEMINI_", "GOOGLE_", "HF_", "HUGGINGFACE")
 _CREDENTIAL = re.compile(r"(^|_)(KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
-_SHARED = frozenset({"OMNIX_GRPC_TOKEN", "OMNIX_NATS_PASSWORD"})
+_SHARED = frozenset({"OMNIX_GRPC_TOKEN"})
 """Credentials that the services show each other."""
 _WIRING = frozenset(
     {
+        "OMNIX_GRPC_HOST",
         "OMNIX_GRPC_PORT",
+        "OMNIX_OPS_HOST",
         "OMNIX_OPS_PORT",
         "OMNIX_HTTP_HOST",
         "OMNIX_HTTP_PORT",
         "OMNIX_NATS_URL",
+        "OMNIX_NATS_USER",
         "OMNIX_DATA_DIR",
         "OMNIX_GRACE",
         "OMNIX_STORE_URL",
         "OMNIX_ADAPTERS",
         "OMNIX_SANDBOX_URL",
+        "OMNIX_SANDBOX_HOST",
         "OMNIX_SANDBOX_PORT",
         "OMNIX_SANDBOX_PORT_FILE",
     }

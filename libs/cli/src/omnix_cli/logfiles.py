@@ -18,7 +18,10 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES) -> None:
             return
     except FileNotFoundError:
         return
-    shutil.copyfile(path, older(path))
+    try:
+        shutil.copyfile(path, older(path))
+    except OSError:  # a full disk, which is no reason to let the log grow on
+        older(path).unlink(missing_ok=True)
     with path.open("r+b") as file:
         file.truncate(0)
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import psutil
@@ -15,8 +17,6 @@ from omnix_cli.state import KeySource, Phase, SuiteState
 from omnix_cli.suite import Service, Site
 
 _ROTATE_EVERY = 5.0
-_BEYOND_GRACE = 3.0
-"""How much longer than its grace a service may take before it is killed."""
 
 
 class Supervisor:
@@ -35,6 +35,7 @@ class Supervisor:
         self._tell = changed
         self._started = psutil.Process().create_time()
         self._stop = asyncio.Event()
+        self._beyond_grace = pace.beyond_grace
         self._children = [Child(row, site, self._changed, pace) for row in services if row.wanted(site)]
         self._end: Phase | None = None
         self._was_ready = False
@@ -72,13 +73,14 @@ class Supervisor:
         self._changed()
         in_order = sorted(self._children, key=_stops)
         for _, together in groupby(in_order, key=_stops):
-            await asyncio.gather(*(child.stop(self._site.grace + _BEYOND_GRACE) for child in together))
+            await asyncio.gather(*(child.stop(self._site.grace + self._beyond_grace) for child in together))
 
     async def _rotate(self) -> None:
         logs = [self._site.data.log(name) for name in (*self._site.ports, "supervisor")]
         while True:
             for log in logs:
-                logfiles.rotate(log)
+                with suppress(OSError):
+                    logfiles.rotate(log)
             await asyncio.sleep(_ROTATE_EVERY)
 
     def _on_signal(self) -> None:
@@ -100,7 +102,10 @@ class Supervisor:
         )
         if now != self._last:
             self._last = now
-            state.write(self._site.data.state, now)
+            try:
+                state.write(self._site.data.state, now)
+            except OSError as exc:  # a full disk must not take down a suite that serves
+                sys.stderr.write(f"{self._site.data.state} cannot be written: {exc}\n")
             self._tell(now)
 
     def _phase(self) -> Phase:
