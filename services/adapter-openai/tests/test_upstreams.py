@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from omnix_adapter_openai.settings import Settings
 from omnix_adapter_openai.upstreams import configured
+from omnix_kit.errors import ConfigurationError
 from omnix_kit.settings import load
 
 
@@ -74,12 +75,23 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (None, "cannot read"),
     ],
 )
-def test_bad_file_ends_the_process_with_code_2_naming_file_and_key(tmp_path: Path, text: str | None, told: str) -> None:
+def test_bad_file_is_refused_by_file_and_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, told: str
+) -> None:
     file = tmp_path / "upstreams.toml"
     if text is not None:
         file.write_text(text)
+    monkeypatch.setenv("OMNIX_UPSTREAMS_FILE", str(file))
+    with pytest.raises(ConfigurationError) as refused:
+        configured(load(Settings), {})
+    assert told in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+def test_bad_file_ends_the_process_with_code_2_on_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "absent.toml"
     ended = subprocess.run(
-        [sys.executable, "-c", _CONFIGURE],
+        [sys.executable, "-m", "omnix_adapter_openai"],
         env={**os.environ, "OMNIX_UPSTREAMS_FILE": str(file)},
         capture_output=True,
         text=True,
@@ -87,9 +99,5 @@ def test_bad_file_ends_the_process_with_code_2_naming_file_and_key(tmp_path: Pat
         check=False,
     )
     assert ended.returncode == 2
-    assert told in ended.stderr
     assert str(file) in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-_CONFIGURE = "from omnix_adapter_openai.main import main; main()"
