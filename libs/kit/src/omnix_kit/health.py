@@ -90,8 +90,13 @@ def ops_server(host: str, port: int, readiness: Readiness, service: str) -> Iter
     try:
         yield server.server_address[1]
     finally:
-        server.shutdown()
-        server.server_close()
+        # Shutting down waits for the thread's next look, up to a second, which nobody else needs to wait for.
+        threading.Thread(target=_close, args=(server,), name="ops-close", daemon=True).start()
+
+
+def _close(server: ThreadingHTTPServer) -> None:
+    server.shutdown()
+    server.server_close()
 
 
 def _turns(loop: asyncio.AbstractEventLoop) -> bool:

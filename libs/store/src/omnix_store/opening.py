@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from omnix_store.errors import StoreConfigurationError
-from omnix_store.mongodb.store import open_mongodb
 from omnix_store.port import Store
 from omnix_store.sqlite.store import open_sqlite
 
@@ -43,6 +42,9 @@ def _opened(
         case "sqlite":
             return open_sqlite(_sqlite_path(url), timeout=timeout, clock=clock, sweep_every=sweep_every)
         case "mongodb" | "mongodb+srv":
+            # The driver takes half a second to import, which a process with SQLite need not spend.
+            from omnix_store.mongodb.store import open_mongodb
+
             return open_mongodb(url, timeout=timeout, clock=clock, sweep_every=sweep_every)
         case _:
             raise StoreConfigurationError("a store URL begins with sqlite:/// or mongodb://")
