@@ -11,20 +11,20 @@ app = typer.Typer(
     help="Run OmniX on this machine and talk to its API.",
     epilog="Exit codes: 0 done, 1 failed or not ready, 2 wrong usage or configuration, 130 interrupted.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # rich would take longer to load than everything else together
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_SUITE, _API = "Suite", "API"
 
-app.command(rich_help_panel=_SUITE)(suite_commands.up)
-app.command(rich_help_panel=_SUITE)(suite_commands.down)
-app.command(rich_help_panel=_SUITE)(suite_commands.status)
-app.command(rich_help_panel=_SUITE)(suite_commands.logs)
-app.add_typer(suite_commands.dead, name="dead", rich_help_panel=_SUITE)
-app.command(rich_help_panel=_API)(api_commands.chat)
-app.command(rich_help_panel=_API)(api_commands.models)
-app.command(rich_help_panel=_API)(api_commands.usage)
-app.add_typer(api_commands.keys, name="keys", rich_help_panel=_API)
+app.command()(suite_commands.up)
+app.command()(suite_commands.down)
+app.command()(suite_commands.status)
+app.command()(suite_commands.logs)
+app.add_typer(suite_commands.dead, name="dead")
+app.command()(api_commands.chat)
+app.command()(api_commands.models)
+app.command()(api_commands.usage)
+app.add_typer(api_commands.keys, name="keys")
 
 
 @app.command()

@@ -8,9 +8,10 @@ from pathlib import Path
 from omnix_cli import access, announcement, lock, logfiles, state
 from omnix_cli.errors import CommandError, UsageError
 from omnix_cli.installation import Installation
+from omnix_cli.main import DAEMON
 from omnix_cli.places import DataDir
 from omnix_cli.state import Phase, SuiteState
-from omnix_cli.wish import DAEMON, Wish, in_use
+from omnix_cli.wish import Wish, in_use
 
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 90.0

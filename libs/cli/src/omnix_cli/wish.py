@@ -8,9 +8,6 @@ from omnix_cli import state
 from omnix_cli.errors import CommandError
 from omnix_cli.places import DataDir
 
-DAEMON = "daemon"
-"""The word by which the command is told to be the supervisor of ``up --detach``."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wish:
