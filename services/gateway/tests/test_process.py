@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -16,17 +16,17 @@ from .events import error_in, events
 from .fakes import MEMBER, Backends, Publisher
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "secret words"}]}
-Begin = Callable[..., "asyncio.Future[Running]"]
 
 
 class Running:
-    def __init__(self, process: "subprocess.Popen[str]", http: httpx.AsyncClient) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:
         self.process = process
         self.http = http
 
     async def end(self) -> list[dict[str, object]]:
         """The log, after the process ended."""
-        _, errors = await asyncio.to_thread(self.process.communicate, timeout=15)
+        async with asyncio.timeout(15):
+            _, errors = await self.process.communicate()
         return [json.loads(line) for line in errors.splitlines()]
 
 
@@ -42,8 +42,8 @@ async def running(nats: NatsServer, behind: Backends) -> AsyncIterator[Running]:
         "OMNIX_USAGE_METERING_ADDRESS": address,
         "OMNIX_GRACE": "1s",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "omnix_gateway"], env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "omnix_gateway", env={**os.environ, **environment}, stderr=subprocess.PIPE
     )
     headers = {"authorization": f"Bearer {MEMBER}"}
     try:
@@ -55,10 +55,12 @@ async def running(nats: NatsServer, behind: Backends) -> AsyncIterator[Running]:
                 except httpx.TransportError:
                     return False
 
-            await eventually(ready, within=15)
+            await eventually(ready, within=40)
             yield Running(process, http)
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_sigterm_finishes_what_can_and_ends_streams_so_that_they_can_be_resumed(

@@ -41,7 +41,8 @@ class Handlers:
         await self._streams.on_connection()
 
     async def on_chunks(self, message: Msg) -> None:
-        self._streams.on_chunks(message.subject.rpartition(".")[2], message.data)
+        if self._streams.on_chunks(message.subject.rpartition(".")[2], message.data):
+            await asyncio.sleep(0)
 
     async def on_heartbeat(self, message: Msg) -> None:
         try:

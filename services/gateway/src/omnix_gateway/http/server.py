@@ -132,6 +132,7 @@ async def http_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_IDLE_CONNECTION,
         backlog=2048,
     )

@@ -95,10 +95,14 @@ class Reader:
 
     # What happens to the stream; called from callbacks.
 
-    def offer(self, data: bytes) -> None:
-        """Queue a message. A reader with too much in its queue is cut off, unless the recording has it all."""
+    def offer(self, data: bytes) -> bool:
+        """Queue a message. A reader with too much in its queue is cut off, unless the recording has it all.
+
+        Answers whether the queue is getting long; whoever publishes then lets the reader's task have a turn, so that
+        only a client can be too slow and never this process.
+        """
         if self._error is not None or self._end is not None:
-            return
+            return False
         self._heard = clock()
         if len(self._queue) >= self._limits.messages or self._queued + len(data) > self._limits.bytes:
             if self._attempt is None or self._source is not None or self._wants_recording:
@@ -113,6 +117,7 @@ class Reader:
         self._queue.append(data)
         self._queued += len(data)
         self._wake()
+        return len(self._queue) > self._limits.messages // 2 or self._queued > self._limits.bytes // 2
 
     def commit(self, attempt: int, sender_id: str, idle_timeout: float | None) -> None:
         """Tell which attempt is the answer; what other attempts say is dropped."""

@@ -86,7 +86,8 @@ class Streams:
         reader = Reader(completion_id, self.recording.read, self._limits, late=True)
 
         async def on_message(message: Msg) -> None:
-            reader.offer(message.data)
+            if reader.offer(message.data):
+                await asyncio.sleep(0)
 
         if not self._messaging.client.is_connected:
             raise error_for(Reason.UNAVAILABLE, "The message broker is away.", retry_after=timedelta(seconds=1))
@@ -134,10 +135,10 @@ class Streams:
 
     # What arrives.
 
-    def on_chunks(self, completion_id: str, data: bytes) -> None:
+    def on_chunks(self, completion_id: str, data: bytes) -> bool:
+        """Answers whether readers need a turn."""
         stream = self._begun.get(completion_id)
-        if stream is not None:
-            stream.reader.offer(data)
+        return stream is not None and stream.reader.offer(data)
 
     def on_heartbeat(self, sender_id: str) -> None:
         if sender_id in self._heartbeats or len(self._heartbeats) < _SENDERS_KNOWN:
