@@ -6,7 +6,7 @@ connection (making streams, publishing again) has a place.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -77,6 +77,22 @@ class Messaging:
         try:
             async with asyncio.timeout(_PUBLISH_WITHIN):
                 await self.client.publish(subject, payload, headers=None if headers is None else dict(headers))
+        except (TimeoutError, nats.errors.Error, OSError) as exc:
+            raise _away() from exc
+
+    async def publish_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Hand several messages, subject and payload each, to the connection under one timeout.
+
+        They are taken one by one, each when the one before was handed over. At most once, as ``publish``.
+
+        :raises PlatformError: ``UNAVAILABLE``; the message that was taken last was not sent, nor were those after it.
+        """
+        if not self.client.is_connected:
+            raise _away()
+        try:
+            async with asyncio.timeout(_PUBLISH_WITHIN):
+                for subject, payload in messages:
+                    await self.client.publish(subject, payload)
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
