@@ -17,12 +17,13 @@ from pathlib import Path
 
 from omnix.common.v1 import caller_pb2
 from omnix.usage.v1 import usage_pb2 as pb
-from omnix_kit import streams, subjects
+from omnix_kit import streams, subjects, telemetry
 from omnix_kit.convert import error_to_proto, price_to_proto
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 from omnix_kit.messaging import Messaging
 from prometheus_client import Counter, Gauge
 
+from omnix_provider.acknowledged import Acknowledged, Outgoing
 from omnix_provider.convert import compute_mode_to_proto, usage_to_proto
 from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
@@ -32,8 +33,9 @@ from omnix_provider.types import Attempt, CompletionRequest, Usage
 
 _log = logging.getLogger(__name__)
 
-_PUBLISHES = 64
-"""At once."""
+_GATHER = 0.01
+"""Seconds in which ended attempts gather, so that their events go out and are acknowledged together."""
+_AT_ONCE = 512
 _AWAY_FOR = 1.0
 """After a failed publish, seconds in which events go to the spool without trying."""
 _LOOK_FOR_DEAD_EVERY = 2.0
@@ -107,10 +109,11 @@ class Meter:
         self._journal = journal
         self._spool = spool
         self._holding = holding
-        self._waiting: deque[tuple[int, Record]] = deque()
-        self._idle: list[asyncio.Future[None]] = []
+        self._acknowledged = Acknowledged(messaging)
+        self._waiting: deque[tuple[int, Outgoing]] = deque()
+        self._ended = asyncio.Event()
         self._away_until = 0.0
-        self._publishing = 0
+        self._publishing = False
         self._safe = asyncio.Event()
 
     def lacking(self) -> str | None:
@@ -145,49 +148,58 @@ class Meter:
     def _close(self, slot: int, event: pb.UsageRecorded) -> None:
         data = event.SerializeToString()
         self._journal.close(slot, data)
-        self._waiting.append((slot, _record(event, data)))
-        if self._idle:
-            idle = self._idle.pop()
-            if not idle.done():
-                idle.set_result(None)
+        trace = telemetry.current_trace()
+        outgoing = Outgoing(_record(event, data), None if trace is None else trace.traceparent)
+        self._waiting.append((slot, outgoing))
+        self._ended.set()
 
     async def _publish_closed(self) -> None:
-        """One of the workers that bring closed events to safety."""
-        loop = asyncio.get_running_loop()
+        """Bring the events of ended attempts to safety, batch by batch."""
         while True:
-            while not self._waiting:
-                idle = loop.create_future()
-                self._idle.append(idle)
-                await idle
-            slot, record = self._waiting.popleft()
-            self._publishing += 1
+            await self._ended.wait()
+            await asyncio.sleep(_GATHER)
+            self._publishing = True
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
+            unsafe = dict(batch)
             try:
-                await self._bring_to_safety(record)
+                await self._bring_to_safety(unsafe)
             except SpoolFull:
-                # The journal keeps it; new attempts are refused until there is room.
-                self._waiting.append((slot, record))
+                # The journal keeps them; new attempts are refused until there is room.
                 await asyncio.sleep(_AWAY_FOR)
-            except BaseException:
-                self._waiting.append((slot, record))
-                raise
-            else:
-                self._journal.free(slot)
+            except Exception:
+                _log.exception("publishing usage failed; it is kept and tried again")
+                await asyncio.sleep(_AWAY_FOR)
             finally:
-                self._publishing -= 1
-                if not self._waiting and not self._publishing:
-                    self._safe.set()
+                self._waiting.extend(unsafe.items())
+                self._publishing = False
+            if not self._waiting:
+                self._ended.clear()
+                self._safe.set()
 
-    async def _bring_to_safety(self, record: Record) -> None:
+    async def _bring_to_safety(self, unsafe: dict[int, Outgoing]) -> None:
+        """Takes out what is safe, and frees its slot."""
         if time.monotonic() >= self._away_until:
-            try:
-                await self._publish(record)
-            except PlatformError:
-                self._away_until = time.monotonic() + _AWAY_FOR
-            else:
-                _PUBLISHED.inc()
+            slots = list(unsafe)
+            stored = await self._acknowledged.publish([unsafe[slot] for slot in slots])
+            for slot, safe in zip(slots, stored, strict=True):
+                if safe:
+                    self._journal.free(slot)
+                    del unsafe[slot]
+            _PUBLISHED.inc(sum(stored))
+            if all(stored):
                 return
-        await self._spool.append(record)
-        _SPOOLED.inc()
+            self._away_until = time.monotonic() + _AWAY_FOR
+        slots = list(unsafe)
+        spooled = await asyncio.gather(
+            *(self._spool.append(unsafe[slot].record) for slot in slots), return_exceptions=True
+        )
+        for slot, failure in zip(slots, spooled, strict=True):
+            if failure is None:
+                self._journal.free(slot)
+                del unsafe[slot]
+                _SPOOLED.inc()
+        if unsafe:
+            raise SpoolFull
 
     async def _publish(self, record: Record) -> None:
         await self._messaging.publish_durable(record.subject, record.event, record.message_id)
@@ -256,10 +268,9 @@ async def metering(messaging: Messaging, root: Path, *, slots: int, spool_bytes:
 
         messaging.at_connection(make_stream)
         meter = Meter(messaging, journal, spool, holding)
-        work = [meter._publish_closed() for _ in range(_PUBLISHES)]
-        tasks = [
-            asyncio.create_task(each) for each in (*work, meter._drain_spool(), meter._inherit(), meter._observe())
-        ]
+        messaging.at_connection(meter._acknowledged.at_connection)
+        work = (meter._publish_closed(), meter._drain_spool(), meter._inherit(), meter._observe())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield meter
             await meter.flush()
