@@ -51,7 +51,8 @@ async def main() -> None:
             await unary(place, 3200)
             await streams(place, "chunk, bursts", "sandbox-tokens-500", 40)
             await streams(place, "chunk, 20/s a stream, 100 streams", "sandbox-tokens-100-pace-20", 100)
-            await streams(place, "chunk, 20/s, 100 streams, 1 token", "sandbox-tokens-1", 100)
+            await streams(place, "chunk, 10/s a stream, 500 streams", "sandbox-tokens-60-pace-10", 500)
+            await streams(place, "a stream of one token, by chunk", "sandbox-tokens-1", 100)
 
 
 if __name__ == "__main__":

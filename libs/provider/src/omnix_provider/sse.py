@@ -39,6 +39,10 @@ class EventStream:
 
     def _whole_events(self, received: bytes) -> Sequence[bytes] | None:
         """The common case, whole events of one data line each and nothing else; None for any other."""
+        if received.find(b"\n") == len(received) - 2 and received[:6] == b"data: " and received[-1:] == b"\n":
+            if b"\r" not in received:  # one event alone, as every token comes when it is not in a burst
+                return (received[6:-2],)
+            return None
         if not received.endswith(b"\n\n") or b"\r" in received or len(received) > self._max:
             return None
         events = []
