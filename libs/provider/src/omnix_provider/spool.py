@@ -131,29 +131,37 @@ class Spool:
 
     async def oldest(self) -> Sequence[Record]:
         """The records of the oldest segment. Appends go to another one from now on. Empty when there are none."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read_oldest)
+        records, dropped = await asyncio.get_running_loop().run_in_executor(self._thread, self._read_oldest)
+        self._size -= dropped
+        if not records and not self._segments and not self._waiting:
+            self.filled.clear()
+        return records
 
-    def _read_oldest(self) -> Sequence[Record]:
+    def _read_oldest(self) -> tuple[Sequence[Record], int]:
+        """In the spool's thread; also tells the size of segments that held nothing and were dropped."""
+        dropped = 0
         if self._writing is not None and len(self._segments) == 1:
             os.close(self._writing)
             self._writing = None
         while self._segments:
             records = read_segment(self._segments[0])
             if records:
-                return records
-            self._drop()
-        return ()
+                return records, dropped
+            dropped += self._drop()
+        return (), dropped
 
     async def forget_oldest(self) -> None:
         """The records of the oldest segment are safe elsewhere."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+        self._size -= await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
         if not self._segments and not self._waiting:
             self.filled.clear()
 
-    def _drop(self) -> None:
+    def _drop(self) -> int:
+        """In the spool's thread, which leaves ``_size`` to the loop's."""
         segment = self._segments.popleft()
-        self._size = max(0, self._size - segment.stat().st_size)
+        size = segment.stat().st_size
         segment.unlink()
+        return size
 
     async def close(self) -> None:
         if self._flusher is not None:

@@ -209,9 +209,11 @@ class Meter:
             await self._spool.filled.wait()
             await self._messaging.ready()
             try:
-                for record in await self._spool.oldest():
+                records = await self._spool.oldest()
+                for record in records:
                     await self._publish(record)
-                await self._spool.forget_oldest()
+                if records:
+                    await self._spool.forget_oldest()
             except PlatformError:
                 await asyncio.sleep(_AWAY_FOR)
             except OSError as exc:
