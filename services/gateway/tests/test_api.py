@@ -317,6 +317,26 @@ async def test_routing_errors_have_the_envelope(gateway: Gateway) -> None:
     assert named.headers["x-request-id"] == "mine-1"
 
 
+async def test_slow_clients_are_given_up(start: Start) -> None:
+    gateway: Gateway = await start(head_timeout=0.3, body_timeout=0.3)
+    heads = {
+        b"": b"",
+        b"POST /v1/chat/comp": b"408",
+        b"GET / HTTP/1.1\r\nx: " + b"a" * 100_000: b"431",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+        b"x-api-key: sk-omnix-member\r\ncontent-length: 5\r\n\r\n{": b"408",
+        b"nonsense\r\n\r\n": b"400",
+    }
+    for sent, status in heads.items():
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer[9:12] == status, answer
+        assert not status or b'{"error":{' in answer
+        writer.close()
+
+
 async def test_room_is_bounded_and_health_stays_quick(start: Start, behind: Backends) -> None:
     gateway: Gateway = await start(http_concurrency=1)
     behind.router.hold = asyncio.Event()

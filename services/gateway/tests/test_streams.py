@@ -429,3 +429,41 @@ async def test_a_key_revoked_while_nats_was_away(gateway: Gateway, nats: NatsSer
         async with asyncio.timeout(10):
             found = [event async for event in stream]
     assert_cut(found, "key_revoked")
+
+
+async def test_no_stream_begins_while_nats_is_away(gateway: Gateway, nats: NatsServer, behind: Backends) -> None:
+    nats.kill()
+    await eventually(lambda: bool(gateway.process.readiness.lacking()))
+    refused = await gateway.http.post("/v1/chat/completions", json=BODY)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+    assert behind.router.started == []
+    nats.start()
+
+
+async def test_a_burst_in_one_read_is_no_slow_client(gateway: Gateway, behind: Backends) -> None:
+    async def play(publisher: Publisher) -> None:
+        for _ in range(1500):
+            await behind.messaging.publish(publisher.subject, publisher.message(pb.Chunk(text="a")))
+        await publisher.finish()
+
+    behind.router.play = play
+    assert_whole(await answer_of(gateway), "a" * 1500)
+
+
+async def test_alternatives_end_each_by_itself(gateway: Gateway, behind: Backends) -> None:
+    async def play(publisher: Publisher) -> None:
+        stop = pb.FINISH_REASON_STOP
+        await publisher.chunks(pb.Chunk(text="a"), pb.Chunk(finish_reason=stop), pb.Chunk(choice_index=1, text="b"))
+        last = publisher.message(pb.Chunk(choice_index=1, text="c", finish_reason=stop))
+        await publisher.publish(last)
+        await publisher.publish(publisher.message(end=publisher.end_of()))
+
+    behind.router.play = play
+    found = await answer_of(gateway)
+    choices = [event.json["choices"][0] for event in found[:-1]]
+    assert [(choice["index"], choice["delta"], choice["finish_reason"]) for choice in choices] == [
+        (0, {"role": "assistant", "content": "a"}, None),
+        (0, {}, "stop"),
+        (1, {"role": "assistant", "content": "b"}, None),
+        (1, {"content": "c"}, "stop"),
+    ]

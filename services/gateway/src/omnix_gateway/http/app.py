@@ -57,7 +57,9 @@ def _http(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
 
 
 def _slow(request: AnyRequest, exc: SlowBody) -> Response[bytes]:
-    return _response(refusal(invalid("The body did not arrive in time."), 408))
+    response = _response(refusal(invalid("The body did not arrive in time."), 408))
+    response.set_header("connection", "close")
+    return response
 
 
 def _gone(request: AnyRequest, exc: ClientGone) -> Response[bytes]:

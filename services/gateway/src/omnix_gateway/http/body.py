@@ -47,30 +47,29 @@ class Bodies:
         announced = header(scope, b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
             raise too_large(most)
-        message = await self._next(receive)
-        data: bytes = message[0]
-        if not message[1]:
-            if len(data) > most:
-                raise too_large(most)
-            return data
-        return await self._rest(bytearray(data), receive, most)
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                data, more = await self._next(receive)
+                if more:
+                    return await self._rest(bytearray(data), receive, most)
+        except TimeoutError:
+            raise SlowBody from None
+        if len(data) > most:
+            raise too_large(most)
+        return data
 
     async def _rest(self, body: bytearray, receive: Receive, most: int) -> bytearray:
         checked = False
-        try:
-            async with asyncio.timeout(self.limits.timeout):
-                more = True
-                while more:
-                    data, more = await self._next(receive)
-                    body += data
-                    if len(body) > most:
-                        raise too_large(most)
-                    if not checked and len(body) > self.limits.json:
-                        if not any(body.find(mark, 0, self.limits.json) >= 0 for mark in _INLINE_MEDIA):
-                            raise too_large(self.limits.json)
-                        checked = True
-        except TimeoutError:
-            raise SlowBody from None
+        more = True
+        while more:
+            data, more = await self._next(receive)
+            body += data
+            if len(body) > most:
+                raise too_large(most)
+            if not checked and len(body) > self.limits.json:
+                if not any(body.find(mark, 0, self.limits.json) >= 0 for mark in _INLINE_MEDIA):
+                    raise too_large(self.limits.json)
+                checked = True
         return body
 
     async def _next(self, receive: Receive) -> tuple[bytes, bool]:

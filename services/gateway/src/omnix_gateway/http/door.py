@@ -3,24 +3,20 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from omnix_kit import telemetry
-from omnix_kit.errors import OmnixError, PlatformError, Reason
+from omnix_kit.errors import PlatformError, Reason
 from omnix_kit.ids import uuid7
 from omnix_kit.logs import request_id as request_id_of_logs
 from prometheus_client import Counter, Histogram
 
 from omnix_gateway import metrics
 from omnix_gateway.errors import invalid, overloaded
-from omnix_gateway.http.body import SlowBody
 from omnix_gateway.http.cors import Cors
 from omnix_gateway.http.exchange import (
-    CLIENT_GONE,
     KEY,
     ASGIApp,
-    ClientGone,
     Exchange,
     Receive,
     Scope,
@@ -30,7 +26,6 @@ from omnix_gateway.http.exchange import (
 from omnix_gateway.streaming.streams import SHUTTING_DOWN
 
 _log = logging.getLogger("omnix_gateway.access")
-_failures = logging.getLogger(__name__)
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _ALWAYS_SERVED: Final = frozenset({"/livez", "/readyz"})
@@ -114,27 +109,11 @@ class Door:
     ) -> None:
         try:
             await self._app(scope, receive, tell)
-        except ClientGone:
-            exchange.status = exchange.status or CLIENT_GONE
-            # The server wants an answer from every application; nobody is there to read this one.
-            await _finish(tell, exchange)
-        except SlowBody:
-            await reply_error(tell, invalid("The body did not arrive in time."), 408, [(b"connection", b"close")])
-        except OmnixError as exc:
-            if exchange.status:
-                raise
-            await reply_error(tell, exc)
         except asyncio.CancelledError:
             if not self.closing or exchange.status:
                 raise
             task.uncancel()
             await reply_error(tell, PlatformError(SHUTTING_DOWN, reason=Reason.SHUTTING_DOWN))
-        except Exception:
-            _failures.exception("request failed", extra={"path": scope["path"]})
-            if exchange.status:
-                raise
-            defect = PlatformError("OmniX failed; the log of the gateway says why.", reason=Reason.INTERNAL)
-            await reply_error(tell, defect)
 
     def _account(self, method: str, scope: Scope, exchange: Exchange) -> None:
         route = str(scope.get("path_template") or "unmatched")
@@ -172,9 +151,3 @@ class Door:
     @property
     def busy(self) -> bool:
         return bool(self._in_hand)
-
-
-async def _finish(tell: Callable[[Any], Any], exchange: Exchange) -> None:
-    status = exchange.status
-    await tell({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await tell({"type": "http.response.body", "body": b"", "more_body": False})

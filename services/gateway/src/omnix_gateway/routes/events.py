@@ -1,9 +1,12 @@
 """Sending a stream to a client as server-sent events."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from omnix_kit.errors import Reason, error_for
 
 from omnix_gateway import metrics
 from omnix_gateway.chat.sse import DONE, KEEP_ALIVE, Encoder, error_event
@@ -11,6 +14,8 @@ from omnix_gateway.errors import code_of
 from omnix_gateway.http.exchange import Exchange, Headers, Receive, Send, gone
 from omnix_gateway.streaming.convert import Chunk
 from omnix_gateway.streaming.reader import Delivery, Reader
+
+_log = logging.getLogger(__name__)
 
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -45,6 +50,12 @@ async def send_events(reader: Reader, client: Client) -> bool:
     watcher = asyncio.create_task(_watch(client.receive, reader))
     try:
         how = await _send(reader, client)
+    except Exception:
+        _log.exception("a stream failed", extra={"completion_id": reader.completion_id})
+        defect = error_for(Reason.INTERNAL, "OmniX failed; the log of the gateway says why.")
+        last: Any = {"type": "http.response.body", "body": error_event(defect, reader.completion_id)}
+        await client.send(last)
+        how = code_of(Reason.INTERNAL)
     finally:
         watcher.cancel()
     exchange.stream_end = how

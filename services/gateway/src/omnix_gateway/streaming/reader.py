@@ -20,6 +20,7 @@ from omnix_gateway.streaming.convert import Chunk, Chunks, End, Start, chunks_fr
 
 _RETRY_GAP_AFTER = 0.25
 _FIRST_PROBE_AFTER = 5.0
+_IDLE_UNLESS_TOLD = 300.0
 _TAKE_BYTES = 64 * 1024
 _TAKE_RECORDED = 64
 
@@ -67,7 +68,7 @@ class Reader:
         self._limits = limits
         self._attempt: int | None = None
         self._late = late
-        self._idle_timeout: float | None = None
+        self._idle_timeout = _IDLE_UNLESS_TOLD
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._ahead: dict[int, Chunks] = {}
@@ -112,7 +113,7 @@ class Reader:
             else:
                 metrics.SLOW_READERS.inc()
                 self.fail(error_for(Reason.STREAM_TOO_SLOW, "The client reads too slowly; resume the stream to go on."))
-            return
+            return False
         self._doom = None
         self._queue.append(data)
         self._queued += len(data)
@@ -123,7 +124,7 @@ class Reader:
         """Tell which attempt is the answer; what other attempts say is dropped."""
         self._attempt = attempt
         self.sender_id = sender_id
-        self._idle_timeout = idle_timeout
+        self._idle_timeout = idle_timeout or _IDLE_UNLESS_TOLD
         self._heard = clock()
         self._wake()
 
@@ -166,7 +167,7 @@ class Reader:
                 self.fail(_lost("Chunks of the stream were lost."))
             return
         silence = now - self._heard
-        if self._idle_timeout is not None and silence > self._idle_timeout + self._limits.idle_margin:
+        if silence > self._idle_timeout + self._limits.idle_margin:
             self.doom(_lost("The stream fell silent without an end."))
         elif silence >= self._probe_after:
             self._probe_after *= 2
@@ -238,8 +239,9 @@ class Reader:
             data = queue.popleft()
             taken += len(data)
             self._accept(data, pieces)
-        self._queued -= taken
-        self._probe_after = _FIRST_PROBE_AFTER
+        if taken:
+            self._queued -= taken
+            self._probe_after = _FIRST_PROBE_AFTER
 
     def _accept(self, data: bytes, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
         try:

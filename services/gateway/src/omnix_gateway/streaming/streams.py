@@ -64,7 +64,11 @@ class Streams:
     def begin(
         self, completion_id: str, identity: Identity, policy: OnDisconnect, abort: Callable[[], None]
     ) -> Iterator[OpenStream]:
-        """Listen for a completion that this gateway is about to start."""
+        """Listen for a completion that this gateway is about to start.
+
+        :raises PlatformError: ``UNAVAILABLE`` while NATS is away: nobody shall pay for chunks that cannot arrive.
+        """
+        self._needs_connection()
         reader = Reader(completion_id, self.recording.read, self._limits, late=False)
         stream = OpenStream(reader, identity, owner=True, abort=abort)
         stream.policy = policy
@@ -89,8 +93,7 @@ class Streams:
             if reader.offer(message.data):
                 await asyncio.sleep(0)
 
-        if not self._messaging.client.is_connected:
-            raise error_for(Reason.UNAVAILABLE, "The message broker is away.", retry_after=timedelta(seconds=1))
+        self._needs_connection()
         # Subscribed before the recording is read, so nothing falls between the two.
         subscription = await self._messaging.subscribe(subjects.chunks_of_completion(completion_id), on_message)
         with self._counted(stream := OpenStream(reader, identity, owner=owner, abort=abort)):
@@ -99,6 +102,10 @@ class Streams:
             finally:
                 with suppress(Exception):  # the connection may be gone, and the subscription with it
                     await subscription.unsubscribe()
+
+    def _needs_connection(self) -> None:
+        if not self._messaging.client.is_connected:
+            raise error_for(Reason.UNAVAILABLE, "The message broker is away.", retry_after=timedelta(seconds=1))
 
     @contextmanager
     def _counted(self, stream: OpenStream) -> Iterator[None]:
