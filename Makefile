@@ -49,7 +49,7 @@ format: setup ## Format the code and mend what can be mended
 
 .PHONY: types
 types: setup ## Check types
-	$(BIN)/mypy $(wildcard libs/*/src services/*/src libs/*/tests services/*/tests) tests scripts
+	$(BIN)/mypy $(filter-out libs/protos/src,$(wildcard libs/*/src services/*/src libs/*/tests services/*/tests)) tests scripts
 
 .PHONY: contracts
 contracts: setup ## Write down the contracts as they are now, after adding to them

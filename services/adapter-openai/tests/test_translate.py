@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from omnix_adapter_openai.dialect import OPENAI, Dialect
 from omnix_adapter_openai.translate import EventReader, InBandError, completion_from_wire, request_body
-from omnix_kit.convert import Caller
+from omnix_kit.caller import Caller
 from omnix_provider.errors import InvalidRequest, Refused, UnsupportedParameter
 from omnix_provider.types import (
     Attempt,

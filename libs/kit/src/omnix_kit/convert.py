@@ -1,6 +1,5 @@
-"""Errors and callers between protobuf, gRPC status and the domain."""
+"""Errors, prices and times between protobuf, gRPC status and the domain."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -155,13 +154,3 @@ def timestamp(value: datetime) -> timestamp_pb2.Timestamp:
 
 def datetime_from(value: timestamp_pb2.Timestamp) -> datetime:
     return value.ToDatetime(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, see ``omnix.common.v1.Caller``. Empty strings mean none."""
-
-    tenant_id: str
-    team_id: str = ""
-    user_id: str = ""
-    key_id: str = ""

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.provider.v1 import provider_pb2
-from omnix_kit.convert import Caller, price_from_proto, timestamp
+from omnix_kit.caller import Caller
+from omnix_kit.convert import price_from_proto, timestamp
 from omnix_kit.ids import is_id
 
 from omnix_provider import types as t

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from omnix.provider.v1 import provider_service_pb2_grpc
 from omnix_kit import subjects
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.messaging import nats_connection
@@ -14,7 +13,7 @@ from omnix_kit.runtime import Process
 from omnix_provider.attempts import Attempts, draining
 from omnix_provider.handlers import on_cancel
 from omnix_provider.publisher import publishing
-from omnix_provider.servicer import SERVICE, ProviderServicer
+from omnix_provider.servicer import SERVICE, ProviderServicer, register
 from omnix_provider.settings import AdapterSettings
 from omnix_provider.types import Provider
 from omnix_provider.usage import metering
@@ -58,13 +57,6 @@ async def serving(settings: AdapterSettings, process: Process, providers: Sequen
 
         messaging.at_connection(subscribe_once)
         servicer = ProviderServicer({each.name: each for each in providers}, attempts, meter, publisher, settings)
-        await stack.enter_async_context(
-            grpc_server(
-                settings,
-                process.readiness,
-                [SERVICE],
-                lambda server: provider_service_pb2_grpc.add_ProviderServiceServicer_to_server(servicer, server),
-            )
-        )
+        await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
         await stack.enter_async_context(draining(attempts, settings.grace))
         yield

@@ -11,7 +11,7 @@ from omnix.completion.v1 import completion_pb2
 from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc
 from omnix.provider.v1 import provider_service_pb2 as pb
 from omnix_kit.errors import OmnixError, PlatformError, Reason
-from omnix_kit.rpc import remaining
+from omnix_kit.rpc import Register, remaining
 
 from omnix_provider import calls, estimate
 from omnix_provider.attempts import Attempts, Running
@@ -149,3 +149,7 @@ def _fail(started: "asyncio.Future[None]", error: OmnixError) -> None:
 
 def _or(given: Duration, default: timedelta) -> timedelta:
     return given.ToTimedelta() if given.seconds or given.nanos else default
+
+
+def register(servicer: ProviderServicer) -> Register:
+    return lambda server: provider_service_pb2_grpc.add_ProviderServiceServicer_to_server(servicer, server)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
-from omnix_kit.convert import Caller
+from omnix_kit.caller import Caller
 from omnix_kit.money import Price
 
 

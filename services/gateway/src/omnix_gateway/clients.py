@@ -6,7 +6,7 @@ from omnix.account.v1 import account_pb2, account_service_pb2, account_service_p
 from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
-from omnix_kit.convert import Caller
+from omnix_kit.caller import Caller
 from omnix_kit.rpc import Remote
 
 from omnix_gateway.chat.convert import caller_to_proto

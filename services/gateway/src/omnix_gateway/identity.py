@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from omnix_kit.convert import Caller
+from omnix_kit.caller import Caller
 from omnix_kit.errors import CallerError, Reason
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from omnix.router.v1 import router_service_pb2_grpc
 from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process, run
@@ -17,10 +16,8 @@ from omnix_router.handlers import Cancellations
 from omnix_router.patience import Patience
 from omnix_router.policies import Limits
 from omnix_router.routes_watch import RoutesInForce
-from omnix_router.servicer import RouterServicer
+from omnix_router.servicer import SERVICE, RouterServicer, register
 from omnix_router.settings import AdapterAddress, Settings
-
-SERVICE_NAME = "omnix.router.v1.RouterService"
 
 
 @asynccontextmanager
@@ -39,14 +36,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
         servicer = RouterServicer(adapters, routes, attempts, calling, cancellations, settings.completion_deadline)
-        await stack.enter_async_context(
-            grpc_server(
-                settings,
-                process.readiness,
-                [SERVICE_NAME],
-                lambda server: router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server),
-            )
-        )
+        await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
         yield
 
 

@@ -9,7 +9,7 @@ from omnix.router.v1 import router_service_pb2_grpc
 from omnix_kit.convert import duration
 from omnix_kit.errors import CallerError, Reason
 from omnix_kit.ids import is_id
-from omnix_kit.rpc import remaining
+from omnix_kit.rpc import Register, remaining
 
 from omnix_router import listing
 from omnix_router.adapters import Adapters
@@ -20,6 +20,8 @@ from omnix_router.convert import listed_to_proto, reports_to_proto, thinking
 from omnix_router.handlers import Cancellations
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.routing import Plan, plan
+
+SERVICE = "omnix.router.v1.RouterService"
 
 
 class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
@@ -112,3 +114,7 @@ def _id(completion_id: str) -> str:
             "completion_id must be 32 hexadecimal digits.", reason=Reason.INVALID_REQUEST, param="completion_id"
         )
     return completion_id
+
+
+def register(servicer: RouterServicer) -> Register:
+    return lambda server: router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)

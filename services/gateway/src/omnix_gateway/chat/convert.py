@@ -8,7 +8,7 @@ from msgspec import UNSET
 from omnix.common.v1 import caller_pb2
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.router.v1 import router_pb2, router_service_pb2
-from omnix_kit.convert import Caller
+from omnix_kit.caller import Caller
 from omnix_kit.errors import PlatformError, Reason, error_for
 
 from omnix_gateway.chat import answer, translate
