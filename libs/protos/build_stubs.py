@@ -28,9 +28,7 @@ def generate(protos: Path, out: Path) -> None:
     shutil.rmtree(out / "omnix", ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     bin_dir = Path(sys.executable).parent
-    plugins = [
-        f"--plugin=protoc-gen-{name}={_plugin(bin_dir, f'protoc-gen-{name}')}" for name in ("mypy", "mypy_grpc")
-    ]
+    plugins = [f"--plugin=protoc-gen-{name}={_plugin(bin_dir, f'protoc-gen-{name}')}" for name in ("mypy", "mypy_grpc")]
     files = sorted(str(path) for path in protos.rglob("*.proto"))
     wellknown = Path(protoc.__file__).parent / "_proto"
     code = protoc.main(

@@ -1,4 +1,4 @@
-"""`python -m bench.profile gateway`, from `tests/`: load OmniX, cost each process, and sample one."""
+"""`python -m bench.profile [gateway]`, from `tests/`: load OmniX, cost each process, and sample one if it is named."""
 
 import argparse
 import dataclasses
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
-    parser.add_argument("service", help="a part of the command line of the process to sample: gateway, router, …")
+    parser.add_argument("service", nargs="?", help="a part of the command line of the process to sample: gateway, …")
     parser.add_argument("--load", choices=_LOADS, default="many", help="which of the benchmark's loads")
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--target", choices=list(TARGETS), default="omnix")
@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _profile(arguments: argparse.Namespace, console: Console) -> None:
-    py_spy = install.py_spy()
+    py_spy = install.py_spy() if arguments.service else None
     target = TARGETS[arguments.target]
     target.prepare()
     directory = LOGS / f"profile-{target.name}-{arguments.service}-{arguments.load}"
@@ -60,24 +60,29 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
     with running_upstream(directory) as upstream, target.running(upstream, directory) as running:
         for spec in warm_up(running.endpoint):
             observe(running, upstream, spec)
-        sampled = _find(running.pids(), arguments.service)
         before = _by_process(running)
-        sampler = [str(py_spy), "record", "--pid", str(sampled.pid), "--duration", str(arguments.seconds)]
-        sampler += ["--rate", str(arguments.rate), "--format", "raw", "--function", "--gil", "--output", str(stacks)]
-        # Only what holds the GIL: waiting threads are not always told from running ones, and would drown the rest.
-        sampler += ["--native"] if arguments.native else []
-        with spawned(sampler, log=directory / "py-spy.log") as process:
-            load = _load(arguments.load, running.endpoint, arguments.seconds)
+        load = _load(arguments.load, running.endpoint, arguments.seconds)
+        if py_spy is None:
             seen = observe(running, upstream, load)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                raise BenchError(f"py-spy did not end; see {directory / 'py-spy.log'}") from None
-            if process.returncode:
-                raise BenchError(f"py-spy failed; see {directory / 'py-spy.log'}")
+        else:
+            sampled = _find(running.pids(), arguments.service)
+            sampler = [str(py_spy), "record", "--pid", str(sampled.pid), "--duration", str(arguments.seconds)]
+            sampler += ["--rate", str(arguments.rate), "--format", "raw", "--function", "--gil", "--output", str(stacks)]
+            # Only what holds the GIL: waiting threads are not always told from running ones, and would drown the rest.
+            sampler += ["--native"] if arguments.native else []
+            with spawned(sampler, log=directory / "py-spy.log") as process:
+                seen = observe(running, upstream, load)
+                try:
+                    process.wait(timeout=30)
+                except subprocess.TimeoutExpired:
+                    raise BenchError(f"py-spy did not end; see {directory / 'py-spy.log'}") from None
+                if process.returncode:
+                    raise BenchError(f"py-spy failed; see {directory / 'py-spy.log'}")
         used = {name: after - before.get(name, 0.0) for name, after in _by_process(running).items()}
     units, unit = (seen.result.tokens, "chunk") if load.stream else (seen.result.whole, "request")
     console.print(_costs(used, max(1, units), unit))
+    if py_spy is None:
+        return
     with stacks.open() as lines:
         spots = hotspots(lines)
     console.print(_shares("Functions by their own time", spots.own, spots.samples))

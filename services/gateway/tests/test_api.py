@@ -96,7 +96,12 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     entry.event.usage.output_tokens = 5
     unpriced = usage_pb2.UsageEntry()
     behind.usage.answer = usage_service_pb2.ListUsageEntriesResponse(entries=[entry, unpriced], next_page_token="t")
-    query = {"completion": f"chatcmpl-{'b' * 32}", "start": "2026-01-01T00:00:00Z", "limit": "2", "key": "admin"}
+    query = {
+        "completion_id": f"chatcmpl-{'b' * 32}",
+        "start_time": "2026-01-01T00:00:00Z",
+        "limit": "2",
+        "key_id": "admin",
+    }
     told = (await gateway.http.get("/v1/usage", params=query)).json()
     assert (told["object"], told["has_more"], told["next_page_token"]) == ("list", True, "t")
     first, second = told["data"]
@@ -114,7 +119,7 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     headers = {"authorization": f"Bearer {ADMIN}"}
     await gateway.http.get("/v1/usage", headers=headers)
     assert (behind.usage.asked[1].filter.key_id, behind.usage.asked[1].page_size) == ("", 100)
-    for bad, param in (("limit=0", "limit"), ("start=yesterday", "start"), ("colour=red", "colour")):
+    for bad, param in (("limit=0", "limit"), ("start_time=yesterday", "start_time"), ("colour=red", "colour")):
         refused = await gateway.http.get(f"/v1/usage?{bad}")
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 
@@ -132,15 +137,15 @@ async def test_keys_are_for_admins(gateway: Gateway, behind: Backends) -> None:
     headers = {"x-api-key": ADMIN}
     async with httpx.AsyncClient(base_url=gateway.url, headers=headers) as admin:
         made = await admin.post("/v1/keys", json={"name": "ci", "role": "member"})
-        assert (made.status_code, made.json()["secret"], made.json()["name"]) == (201, "sk-omnix-new", "ci")
+        assert (made.status_code, made.json()["key"], made.json()["name"]) == (201, "sk-omnix-new", "ci")
         assert made.headers["cache-control"] == "no-store"
         assert (behind.accounts.made[0].tenant_id, behind.accounts.made[0].maker_key_id) == ("default", "admin")
         listed = (await admin.get("/v1/keys")).json()
         assert {key["id"] for key in listed["data"]} == {"admin", "member", "other", "new"}
         assert listed["has_more"] is True
-        assert "secret" not in listed["data"][0]
+        assert "key" not in listed["data"][0]
         revoked = await admin.delete("/v1/keys/member")
-        assert revoked.json()["revoked"] is not None
+        assert revoked.json()["revoked_at"] is not None
         assert (await admin.delete("/v1/keys/nothing")).status_code == 404
         bad = await admin.post("/v1/keys", json={"name": ""})
         assert (bad.status_code, bad.json()["error"]["param"]) == (400, "name")

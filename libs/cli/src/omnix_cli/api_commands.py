@@ -68,7 +68,7 @@ def usage(
 
     from omnix_cli import listings
 
-    params = {} if since is None else {"start": listings.since(since, datetime.now(UTC))}
+    params = {} if since is None else {"start_time": listings.since(since, datetime.now(UTC))}
     with options.gateway(url, key, data_dir) as gateway:
         found = listings.pages(gateway, "/v1/usage", limit, params)
         if json:
@@ -98,7 +98,7 @@ def create(
 
     body: dict[str, object] = {"name": name, "role": role}
     if expires is not None:
-        body["expires"] = int((datetime.now(UTC) + listings.duration(expires)).timestamp())
+        body["expires_at"] = int((datetime.now(UTC) + listings.duration(expires)).timestamp())
     with options.gateway(url, key, data_dir) as gateway:
         raw = gateway.call("POST", "/v1/keys", msgspec.Raw, body=body)
         made = gateway.decode(raw, listings.NewKey)
@@ -106,7 +106,7 @@ def create(
         typer.echo(bytes(raw))
     else:
         typer.echo(f"{made.role} key {made.name!r}, id {made.id}; this is the only time it is shown:", err=True)
-        typer.echo(made.secret)
+        typer.echo(made.key)
 
 
 @keys.command("list")

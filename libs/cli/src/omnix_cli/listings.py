@@ -34,13 +34,13 @@ class Key(msgspec.Struct):
     name: str
     role: str
     hint: str = ""
-    created: int | None = None
-    expires: int | None = None
-    revoked: int | None = None
+    created_at: int | None = None
+    expires_at: int | None = None
+    revoked_at: int | None = None
 
 
 class NewKey(Key):
-    secret: str = ""
+    key: str = ""
 
 
 class Entry(msgspec.Struct):
@@ -50,8 +50,7 @@ class Entry(msgspec.Struct):
     outcome: str
     input_tokens: int
     output_tokens: int
-    started: str
-    key: str = ""
+    start_time: str
     estimated: bool = False
     cost: str | None = None
     currency: str | None = None
@@ -101,9 +100,9 @@ def models(found: list[Model]) -> Table:
 def keys(found: list[Key], now: datetime) -> Table:
     table = _table("id", "name", "role", "key", "created", "expires", "state")
     for key in found:
-        expired = key.expires is not None and key.expires <= now.timestamp()
-        state = "revoked" if key.revoked else "expired" if expired else "valid"
-        table.add_row(key.id, key.name, key.role, key.hint, _day(key.created), _day(key.expires), state)
+        expired = key.expires_at is not None and key.expires_at <= now.timestamp()
+        state = "revoked" if key.revoked_at else "expired" if expired else "valid"
+        table.add_row(key.id, key.name, key.role, key.hint, _day(key.created_at), _day(key.expires_at), state)
     return table
 
 
@@ -112,7 +111,7 @@ def usage(found: list[Entry]) -> Table:
     for entry in found:
         notes = [word for word, holds in (("estimated", entry.estimated), ("SANDBOX", entry.sandbox)) if holds]
         table.add_row(
-            entry.started,
+            entry.start_time,
             f"{entry.provider}/{entry.model}",
             entry.outcome.lower(),
             str(entry.input_tokens),

@@ -56,18 +56,18 @@ def key_from_proto(key: account_pb2.Key) -> schema.Key:
         name=key.name,
         hint=key.hint,
         role=_ROLES.get(key.role, Role.MEMBER).value,
-        user=key.user_id or None,
-        team=key.team_id or None,
-        created=key.create_time.seconds,
-        expires=_seconds(key, "expire_time"),
-        revoked=_seconds(key, "revoke_time"),
+        user_id=key.user_id or None,
+        team_id=key.team_id or None,
+        created_at=key.create_time.seconds,
+        expires_at=_seconds(key, "expire_time"),
+        revoked_at=_seconds(key, "revoke_time"),
     )
 
 
 def new_key_from_proto(answer: account_service_pb2.CreateKeyResponse) -> schema.NewKey:
     key = key_from_proto(answer.key)
     fields = {name: getattr(key, name) for name in key.__struct_fields__}
-    return schema.NewKey(**fields, secret=answer.secret)
+    return schema.NewKey(**fields, key=answer.secret)
 
 
 def new_key_to_proto(asked: schema.KeyRequest, maker: Identity) -> account_service_pb2.CreateKeyRequest:
@@ -76,11 +76,11 @@ def new_key_to_proto(asked: schema.KeyRequest, maker: Identity) -> account_servi
         maker_key_id=maker.key_id,
         name=asked.name,
         role=_ROLES_TO_PROTO[Role(asked.role)],
-        user_id=asked.user or "",
-        team_id=asked.team or "",
+        user_id=asked.user_id or "",
+        team_id=asked.team_id or "",
     )
-    if asked.expires is not None:
-        proto.expire_time.seconds = asked.expires
+    if asked.expires_at is not None:
+        proto.expire_time.seconds = asked.expires_at
     return proto
 
 
@@ -129,16 +129,16 @@ def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage
     """What the query asks for, within what the key may see: the tenant's for admins, its own for members."""
     proto = usage_service_pb2.UsageFilter(
         tenant_id=identity.tenant_id,
-        key_id=(query.key or "") if identity.role is Role.ADMIN else identity.key_id,
-        user_id=query.user or "",
-        completion_id=(query.completion or "").removeprefix("chatcmpl-"),
+        key_id=(query.key_id or "") if identity.role is Role.ADMIN else identity.key_id,
+        user_id=query.user_id or "",
+        completion_id=(query.completion_id or "").removeprefix("chatcmpl-"),
         model=query.model or "",
         provider=query.provider or "",
     )
-    if query.start is not None:
-        proto.start_time.CopyFrom(timestamp(query.start))
-    if query.end is not None:
-        proto.end_time.CopyFrom(timestamp(query.end))
+    if query.start_time is not None:
+        proto.start_time.CopyFrom(timestamp(query.start_time))
+    if query.end_time is not None:
+        proto.end_time.CopyFrom(timestamp(query.end_time))
     return proto
 
 
@@ -164,9 +164,9 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         id=event.attempt_id,
         completion_id=f"chatcmpl-{event.completion_id}",
         attempt=event.attempt,
-        key=event.caller.key_id,
-        user=event.caller.user_id or None,
-        team=event.caller.team_id or None,
+        key_id=event.caller.key_id,
+        user_id=event.caller.user_id or None,
+        team_id=event.caller.team_id or None,
         requested_model=event.requested_model,
         provider=event.provider,
         model=event.model,
@@ -187,9 +187,9 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         cost=None if cost is None else decimal(cost),
         currency=entry.currency or None,
         unpriced=cost is None,
-        started=_time(event.start_time),
-        ended=_time(event.end_time),
-        recorded=_time(entry.record_time),
+        start_time=_time(event.start_time),
+        end_time=_time(event.end_time),
+        record_time=_time(entry.record_time),
         first_content_ms=round(event.first_content_us / 1000, 3) if event.first_content_us else None,
         metadata=dict(event.metadata),
         sandbox=event.sandbox,

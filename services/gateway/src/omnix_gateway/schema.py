@@ -60,15 +60,15 @@ class ModelList(Struct, kw_only=True):
 
 
 class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which entries. `start` and `end` are RFC 3339 times; entries begin at or after `start` and before `end`."""
+    """Which entries. Times are RFC 3339; entries begin at or after `start_time`, before `end_time`."""
 
-    key: str | None = None
-    user: str | None = None
-    completion: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    completion_id: str | None = None
     model: str | None = None
     provider: str | None = None
-    start: Annotated[datetime, Meta(tz=True)] | None = None
-    end: Annotated[datetime, Meta(tz=True)] | None = None
+    start_time: Annotated[datetime, Meta(tz=True)] | None = None
+    end_time: Annotated[datetime, Meta(tz=True)] | None = None
     limit: PageSize = 100
     page_token: str | None = None
 
@@ -80,9 +80,9 @@ class UsageEntry(Struct, kw_only=True):
     object: Literal["usage.entry"] = "usage.entry"
     completion_id: str
     attempt: int
-    key: str
-    user: str | None
-    team: str | None
+    key_id: str
+    user_id: str | None
+    team_id: str | None
     requested_model: str
     provider: str
     model: str
@@ -103,9 +103,9 @@ class UsageEntry(Struct, kw_only=True):
     cost: str | None
     currency: str | None
     unpriced: bool
-    started: str
-    ended: str
-    recorded: str
+    start_time: str
+    end_time: str
+    record_time: str
     first_content_ms: float | None
     metadata: dict[str, str]
     sandbox: bool
@@ -142,13 +142,13 @@ class UsageSummary(Struct, kw_only=True):
 
 
 class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the new key is for. `expires` is in seconds since 1970."""
+    """What the new key is for. `expires_at` is in seconds since 1970."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     role: Literal["admin", "member"] = "member"
-    user: Annotated[str, Meta(max_length=200)] | None = None
-    team: Annotated[str, Meta(max_length=200)] | None = None
-    expires: Annotated[int, Meta(ge=1, le=253402300799)] | None = None
+    user_id: Annotated[str, Meta(max_length=200)] | None = None
+    team_id: Annotated[str, Meta(max_length=200)] | None = None
+    expires_at: Annotated[int, Meta(ge=1, le=253402300799)] | None = None
 
 
 class Key(Struct, kw_only=True):
@@ -159,17 +159,17 @@ class Key(Struct, kw_only=True):
     name: str
     hint: str
     role: str
-    user: str | None
-    team: str | None
-    created: int
-    expires: int | None
-    revoked: int | None
+    user_id: str | None
+    team_id: str | None
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
 
 
 class NewKey(Key, kw_only=True):
-    """A new key. `secret` is told here and never again."""
+    """A new key. `key` is what callers show; it is told here and never again."""
 
-    secret: str
+    key: str
 
 
 class KeyQuery(Struct, kw_only=True, forbid_unknown_fields=True):
