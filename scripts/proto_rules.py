@@ -1,8 +1,8 @@
 """The rules for contracts: what a .proto file must say, and that what was said before stays.
 
-Checks the style of buf's STANDARD and of AIP naming as far as OmniX uses them, and compares every field with the record
-in ``tests/contracts/recorded.json``: nothing may be removed, renumbered or retyped. ``--record`` writes the record anew;
-it refuses while something recorded would be lost.
+Checks the style of buf's STANDARD and of AIP naming as far as OmniX uses them, and compares every field with the
+record in ``tests/contracts/recorded.json``: nothing may be removed, renumbered or retyped. ``--record`` writes the
+record anew; it refuses while something recorded would be lost.
 """
 
 import argparse
