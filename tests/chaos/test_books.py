@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from omnix_cli.state import Phase
 from omnix_kit.testing import eventually
 from omnix_sandbox import script
 from omnix_sandbox.record import Call
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.suite, pytest.mark.timeout(3600)]
 
 CALLS = int(os.environ.get("OMNIX_CHAOS_CALLS", "240"))
 SEED = int(os.environ.get("OMNIX_CHAOS_SEED", "20261122"))
+KILLS = max(8, CALLS // 25)
 CLIENTS = 16
 VICTIMS = ("adapter-openai", "router", "gateway", "usage-metering", "nats")
 KINDS = ("plain", "stream", "abort", "plain-fault", "stream-fault", "broken")
@@ -57,21 +59,22 @@ async def test_ledger_equals_the_vendors_record(tmp_path: Path) -> None:
     print(f"\n{tally.made} calls {dict(tally.seen)}, kills {dict(tally.kills)}, {len(entries)} entries")
     assert tally.lies == []
     assert tally.made >= CALLS
-    assert sum(tally.kills.values()) >= max(3, CALLS // 100)
+    assert tally.kills.total() >= KILLS
 
 
 async def kill_at_random(suite: Suite, chance: random.Random, tally: Tally, over: asyncio.Event) -> None:
+    """Kill whatever runs and is not being started again at the moment."""
     while not over.is_set():
-        await asyncio.sleep(chance.uniform(0.2, 1.5))
-        victim = chance.choice(VICTIMS)
-        before = suite.pid(victim)
-        await suite.kill(victim)
-        tally.kills[victim] += 1
-        await suite.reborn(victim, before, 60)
+        await asyncio.sleep(chance.uniform(0.3, 2.0))
+        ready = [name for name in VICTIMS if suite.state().services[name].phase is Phase.READY]
+        if ready:
+            victim = chance.choice(ready)
+            await suite.kill(victim)
+            tally.kills[victim] += 1
 
 
 async def call_at_random(suite: Suite, chance: random.Random, tally: Tally) -> None:
-    while tally.made < CALLS:
+    while tally.made < CALLS or tally.kills.total() < KILLS:
         tally.made += 1
         number = tally.made
         kind = chance.choice(KINDS)
@@ -83,10 +86,15 @@ async def call_at_random(suite: Suite, chance: random.Random, tally: Tally) -> N
         try:
             async with asyncio.timeout(60):
                 outcome = await make(suite, kind, question, tally)
+        except httpx.ConnectError:
+            tally.made -= 1  # the gateway is being started again: nobody was called
+            await asyncio.sleep(0.2)
+            continue
         except (httpx.HTTPError, TimeoutError) as exc:
             outcome = type(exc).__name__
-            await asyncio.sleep(0.1)
         tally.seen[f"{kind}: {outcome}"] += 1
+        if outcome == "503":
+            await asyncio.sleep(0.1)  # a part is away; other callers wait for it, too
 
 
 async def make(suite: Suite, kind: str, question: str, tally: Tally) -> str:
