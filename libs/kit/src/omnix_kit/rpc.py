@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from prometheus_client import Histogram
 
 from omnix_kit import metrics, telemetry
 from omnix_kit.convert import error_from_rpc, error_to_status
@@ -53,6 +54,7 @@ _CHANNEL_OPTIONS = [
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 Register = Callable[[grpc.aio.Server], None]
+Behaviour = Callable[[Message, grpc.aio.ServicerContext], Awaitable[Message]]
 
 
 @asynccontextmanager
@@ -66,12 +68,8 @@ async def grpc_server(
     :raises ConfigurationError: when the address cannot be listened on.
     """
     token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
-    server = grpc.aio.server(
-        interceptors=[_Manners(token)],
-        options=_SERVER_OPTIONS,
-        maximum_concurrent_rpcs=settings.grpc_concurrency,
-    )
-    register(server)
+    server = grpc.aio.server(options=_SERVER_OPTIONS, maximum_concurrent_rpcs=settings.grpc_concurrency)
+    register(_Manners(server, token))
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = ["", *service_names]
@@ -102,35 +100,54 @@ async def _tell_readiness(servicer: health.aio.HealthServicer, names: Sequence[s
         await asyncio.sleep(1)
 
 
-class _Manners(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Checks the token, adopts ids, tells errors, measures. Streaming methods (health, reflection) pass untouched."""
+class _Manners:
+    """The server as it is shown to generated code: every method that is added gets our manners.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    They check the token, adopt ids, tell errors and measure. A gRPC interceptor would do the same for 50 µs a call
+    more, because it is asked anew for each.
+    """
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        call: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
-        handler = await continuation(call)
-        if handler is None or handler.unary_unary is None or call.method.startswith("/grpc."):
-            return handler
-        metadata = {key: value for key, value in call.invocation_metadata or () if isinstance(value, str)}
-        if self._token is not None and not hmac.compare_digest(
-            metadata.get("authorization", "").encode(), f"Bearer {self._token}".encode()
-        ):
-            return grpc.unary_unary_rpc_method_handler(_refuse)
-        behaviour, method = handler.unary_unary, call.method
+    def __init__(self, server: grpc.aio.Server, token: str | None) -> None:
+        self._server = server
+        self._authorization = None if token is None else f"Bearer {token}".encode()
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Generated code adds each service this way, too; once is enough."""
+
+    def add_registered_method_handlers(self, service: str, methods: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        polite = {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._polite(f"/{service}/{name}", method.unary_unary),
+                request_deserializer=method.request_deserializer,
+                response_serializer=method.response_serializer,
+            )
+            for name, method in methods.items()
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, polite),))
+
+    def _polite(self, method: str, behaviour: Behaviour) -> Behaviour:
+        served = metrics.RPC_SERVED.labels(method, grpc.StatusCode.OK.name)
 
         async def answer(request: Message, context: grpc.aio.ServicerContext) -> Message:
-            request_id.set(metadata.get("x-request-id", ""))
-            telemetry.adopt(metadata.get("traceparent"))
-            code, began = grpc.StatusCode.OK, time.perf_counter()
+            began = time.perf_counter()
+            authorization, traceparent, request_of_caller = b"", None, ""
+            for key, value in context.invocation_metadata():
+                if key == "x-request-id":
+                    request_of_caller = value
+                elif key == "traceparent":
+                    traceparent = value
+                elif key == "authorization":
+                    authorization = value.encode()
+            if self._authorization is not None and not hmac.compare_digest(authorization, self._authorization):
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the service token is missing or wrong")
+            request_id.set(request_of_caller)
+            telemetry.adopt(traceparent)
+            code = grpc.StatusCode.OK
             try:
-                with telemetry.span(method.lstrip("/"), {"rpc.system": "grpc"}):
-                    response: Message = await behaviour(request, context)
-                return response
+                if not telemetry.recording():
+                    return await behaviour(request, context)
+                with telemetry.span(method[1:], {"rpc.system": "grpc"}):
+                    return await behaviour(request, context)
             except OmnixError as exc:
                 code = exc.meaning.grpc
                 await context.abort_with_status(rpc_status.to_status(error_to_status(exc)))
@@ -148,15 +165,10 @@ class _Manners(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await context.abort_with_status(rpc_status.to_status(error_to_status(defect)))
                 raise
             finally:
-                metrics.RPC_SERVED.labels(method, code.name).observe(time.perf_counter() - began)
+                counted = served if code is grpc.StatusCode.OK else metrics.RPC_SERVED.labels(method, code.name)
+                counted.observe(time.perf_counter() - began)
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
-        )
-
-
-async def _refuse(request: object, context: grpc.aio.ServicerContext) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the service token is missing or wrong")
+        return answer
 
 
 def remaining(context: grpc.aio.ServicerContext, at_most: timedelta) -> timedelta:
@@ -173,6 +185,7 @@ class Remote:
         self.address = address
         self.channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._authorization = () if token is None else (("authorization", f"Bearer {token}"),)
+        self._histograms: dict[tuple[type[Message], grpc.StatusCode], Histogram] = {}
 
     async def call(
         self,
@@ -191,7 +204,6 @@ class Remote:
         """
         began = time.perf_counter()
         code = grpc.StatusCode.OK
-        label = type(request).DESCRIPTOR.full_name
         try:
             if self.channel.get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY:
                 await self._connected(min(connect_timeout, timeout))
@@ -203,7 +215,13 @@ class Remote:
             code = exc.meaning.grpc
             raise
         finally:
-            metrics.RPC_CALLED.labels(label, code.name).observe(time.perf_counter() - began)
+            self._called(type(request), code).observe(time.perf_counter() - began)
+
+    def _called(self, kind: type[Message], code: grpc.StatusCode) -> Histogram:
+        found = self._histograms.get((kind, code))
+        if found is None:
+            found = self._histograms[kind, code] = metrics.RPC_CALLED.labels(kind.DESCRIPTOR.full_name, code.name)
+        return found
 
     def lacking(self) -> str | None:
         """For readiness: None while connected."""

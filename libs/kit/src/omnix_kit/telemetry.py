@@ -40,6 +40,11 @@ def current_trace() -> Trace | None:
     return _current.get()
 
 
+def recording() -> bool:
+    """Whether spans go anywhere; asked on hot paths before one is begun."""
+    return _tracer is not None
+
+
 def adopt(traceparent: str | None) -> Trace:
     """Go on in the caller's trace, or begin one when there is none or it cannot be read."""
     found = _TRACEPARENT.fullmatch(traceparent or "")
