@@ -78,6 +78,25 @@ async def test_usage_is_kept_although_its_consumer_was_never_there(nats: NatsSer
         assert info.state.messages == 1
 
 
+async def test_stream_forgets_what_every_durable_acknowledged_and_nothing_else(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        jetstream = messaging.jetstream
+        await streams.ensure(jetstream, streams.USAGE)
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 0
+        for number in range(10):
+            await messaging.publish_durable(subjects.usage_recorded("t1"), b"event", f"id-{number}")
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 0
+        durable = await jetstream.pull_subscribe_bind(durable="usage-metering", stream="OMNIX_USAGE")
+        messages = await durable.fetch(10, timeout=5)
+        for message in (*messages[:6], messages[8]):
+            await message.ack_sync()
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 6
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 0
+        state = (await jetstream.stream_info("OMNIX_USAGE")).state
+        assert (state.first_seq, state.messages) == (7, 4)
+        await durable.unsubscribe()
+
+
 async def test_stream_in_memory_is_made_again_after_the_server_was_killed(nats: NatsServer) -> None:
     async with connected(nats) as messaging:
 

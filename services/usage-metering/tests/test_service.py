@@ -33,9 +33,11 @@ async def test_events_that_piled_up_are_written_once_and_poison_is_told(service:
             await eventually(lambda: service.metric('omnix_usage_events_total{result="dead"}') == 2)
             entries = await client.entries()
         letters = [letter async for letter in dead.letters(messaging, "usage-metering")]
-        # What is acknowledged by its only durable leaves the stream.
-        info = await messaging.jetstream.stream_info("OMNIX_USAGE")
-        assert info.state.messages == 0
+
+        async def forgotten() -> bool:
+            return (await messaging.jetstream.stream_info("OMNIX_USAGE")).state.messages == 0
+
+        await eventually(forgotten)  # what its only durable has acknowledged
     assert ids(entries) == sorted(each.attempt_id for each in events)
     assert sum(entry.cost_micros for entry in entries) == 2000 * 3500
     assert service.metric('omnix_usage_events_total{result="duplicate"}') == 1000

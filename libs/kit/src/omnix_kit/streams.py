@@ -35,7 +35,8 @@ USAGE = StreamConfig(
     description="One event for each attempt, kept until every durable has it.",
     subjects=[subjects.USAGE_RECORDED],
     storage=StorageType.FILE,
-    retention=RetentionPolicy.INTEREST,
+    # Not by interest: that removes, and fsyncs, each event by itself. `forget_acknowledged` does it for many at once.
+    retention=RetentionPolicy.LIMITS,
     discard=DiscardPolicy.NEW,
     max_bytes=1024 * _MIB,
     max_msg_size=_MIB,
@@ -54,7 +55,7 @@ USAGE_METERING = ConsumerConfig(
 ``max_deliver`` is unlimited: failures of infrastructure never count as tries, poison is found in the application."""
 
 DURABLES: Mapping[str, tuple[ConsumerConfig, ...]] = MappingProxyType({"OMNIX_USAGE": (USAGE_METERING,)})
-"""A stream kept by interest forgets what no durable waits for, so its durables are made with it."""
+"""Who must have acknowledged an event before a stream may forget it. Durables are made with their stream."""
 
 DEAD = StreamConfig(
     name="OMNIX_DEAD",
@@ -82,6 +83,26 @@ async def ensure(jetstream: JetStreamContext, stream: StreamConfig) -> None:
     for durable in DURABLES.get(name, ()):
         # Creating a consumer with the configuration that it has changes nothing.
         await jetstream.add_consumer(name, durable)
+
+
+async def forget_acknowledged(jetstream: JetStreamContext, stream: StreamConfig) -> int:
+    """Remove what every durable of the stream has acknowledged, in one step; answers how many messages that were.
+
+    May be called by several processes at once. A durable that is missing keeps everything.
+    """
+    name = _required(stream.name)
+    wanted = {durable.durable_name for durable in DURABLES.get(name, ())}
+    floors = {
+        info.name: info.ack_floor.stream_seq
+        for info in await jetstream.consumers_info(name)
+        if info.name in wanted and info.ack_floor is not None
+    }
+    state = (await jetstream.stream_info(name)).state
+    if not wanted or floors.keys() != wanted or state.messages == 0 or min(floors.values()) < state.first_seq:
+        return 0
+    # The sequence that is named stays, and everything before it goes.
+    await jetstream.purge_stream(name, seq=min(floors.values()) + 1)
+    return min(floors.values()) + 1 - state.first_seq
 
 
 def _required(name: str | None) -> str:

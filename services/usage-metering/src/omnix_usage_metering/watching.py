@@ -51,11 +51,15 @@ async def look_at_store(store: Store) -> str | None:
 
 
 async def look_at_stream(messaging: Messaging) -> str | None:
-    """Measure how far the durable is behind, and make stream and durable again if somebody took them away."""
+    """Measure how far the durable is behind, and let the stream forget what every durable has.
+
+    Stream and durable are made again if somebody took them away.
+    """
     if (problem := messaging.lacking()) is not None:
         return problem
     try:
         info = await messaging.jetstream.consumer_info("OMNIX_USAGE", "usage-metering")
+        await streams.forget_acknowledged(messaging.jetstream, streams.USAGE)
     except NotFoundError:
         _log.error("the stream or its durable is gone and is made again")
         try:
