@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 
 from omnix_kit.errors import OmnixError
@@ -40,78 +40,77 @@ class Running:
             self._task.cancel()
 
 
-class _Bounded:
-    """Attempts of one kind."""
+class Room:
+    """For attempts of one kind; each is in it for as long as it runs.
 
-    def __init__(self, kind: str, at_most: int) -> None:
+    :raises OmnixError: on entering, when there is no room, or the process is stopping.
+    """
+
+    def __init__(self, attempts: "Attempts", kind: str, at_most: int) -> None:
+        self._attempts = attempts
         self._at_most = at_most
         self._kind = kind
-        self._gauge = _RUNNING.labels(kind)
         self.count = 0
+        _RUNNING.labels(kind).set_function(lambda: self.count)
 
-    def enter(self) -> None:
+    def __enter__(self) -> None:
+        if self._attempts.draining:
+            raise ShuttingDown("The adapter is being stopped.", retry_after=_COME_AGAIN)
         if self.count >= self._at_most:
             raise TooBusy(f"The adapter runs {self.count} {self._kind}, which is its limit.", retry_after=_COME_AGAIN)
         self.count += 1
-        self._gauge.set(self.count)
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self.count -= 1
-        self._gauge.set(self.count)
+        self._attempts._left()
+
+
+class _Found:
+    """While inside, an attempt is found by its completion."""
+
+    __slots__ = ("_by_completion", "_running")
+
+    def __init__(self, by_completion: dict[str, list[Running]], running: Running) -> None:
+        self._by_completion = by_completion
+        self._running = running
+
+    def __enter__(self) -> None:
+        self._by_completion.setdefault(self._running.attempt.completion_id, []).append(self._running)
+
+    def __exit__(self, *_: object) -> None:
+        completion_id = self._running.attempt.completion_id
+        siblings = self._by_completion[completion_id]
+        siblings.remove(self._running)
+        if not siblings:
+            del self._by_completion[completion_id]
 
 
 class Attempts:
     """Of one process; made by ``running_attempts``."""
 
     def __init__(self, max_streams: int, max_calls: int) -> None:
-        self._streams = _Bounded("streams", max_streams)
-        self._calls = _Bounded("calls", max_calls)
+        self._streams = Room(self, "streams", max_streams)
+        self._calls = Room(self, "calls", max_calls)
         self._by_completion: dict[str, list[Running]] = {}
-        self._draining = False
+        self.draining = False
         self._none_left = asyncio.Event()
 
     def __len__(self) -> int:
         return self._streams.count + self._calls.count
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """:raises OmnixError: when there is no room, or the process is stopping."""
-        with self._room(self._calls):
-            yield
+    def call(self) -> Room:
+        return self._calls
 
-    @contextmanager
-    def stream(self) -> Iterator[None]:
-        """:raises OmnixError: when there is no room, or the process is stopping."""
-        with self._room(self._streams):
-            yield
+    def stream(self) -> Room:
+        return self._streams
 
-    @contextmanager
-    def _room(self, bounded: _Bounded) -> Iterator[None]:
-        if self._draining:
-            raise ShuttingDown("The adapter is being stopped.", retry_after=_COME_AGAIN)
-        bounded.enter()
-        try:
-            yield
-        finally:
-            bounded.leave()
-            self._left()
+    def running(self, running: Running) -> AbstractContextManager[None]:
+        """While inside, ``cancel`` finds it."""
+        return _Found(self._by_completion, running)
 
     def _left(self) -> None:
-        if self._draining and not len(self):
+        if self.draining and not len(self):
             self._none_left.set()
-
-    @contextmanager
-    def running(self, running: Running) -> Iterator[None]:
-        """While inside, ``cancel`` finds it."""
-        completion_id = running.attempt.completion_id
-        self._by_completion.setdefault(completion_id, []).append(running)
-        try:
-            yield
-        finally:
-            siblings = self._by_completion[completion_id]
-            siblings.remove(running)
-            if not siblings:
-                del self._by_completion[completion_id]
 
     def cancel(self, completion_id: str, attempt_id: str, cause: str) -> bool:
         """End an attempt, or all of the completion; tells whether one was here."""
@@ -126,7 +125,7 @@ class Attempts:
         return bool(found)
 
     async def _drain(self, grace: timedelta) -> None:
-        self._draining = True
+        self.draining = True
         if not len(self):
             return
         _log.info("waiting for attempts", extra={"attempts": len(self), "grace_s": grace.total_seconds()})

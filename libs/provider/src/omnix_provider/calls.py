@@ -49,12 +49,10 @@ async def complete(
         metered = meter.open(attempt, request, streamed=False, sandbox=provider.sandbox, input_tokens=input_tokens)
         running = Running(attempt, task)
         error: OmnixError
+        deadline = task.get_loop().call_later(timeout.total_seconds(), _too_late, running)
         try:
             with attempts.running(running):
-                async with asyncio.timeout(timeout.total_seconds()):
-                    completion = await provider.complete(request, attempt, metered.handed_over)
-        except TimeoutError:
-            error = DeadlineExceeded("The provider did not answer before the caller's deadline.")
+                completion = await provider.complete(request, attempt, metered.handed_over)
         except asyncio.CancelledError:
             if running.ending is None:
                 left = Cancelled("The caller left.")
@@ -71,8 +69,14 @@ async def complete(
             usage = usage_of(None, completion.usage, input_tokens, _output_tokens(completion))
             metered.close(outcome_of(None), usage)
             return Answer(completion, usage, cost_of(usage, attempt.price))
+        finally:
+            deadline.cancel()
         metered.close(outcome_of(error), usage_of(error, None, input_tokens, 0), error)
         raise error
+
+
+def _too_late(running: Running) -> None:
+    running.end(DeadlineExceeded("The provider did not answer before the caller's deadline."))
 
 
 def _output_tokens(completion: Completion) -> int:

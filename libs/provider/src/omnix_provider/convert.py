@@ -4,14 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.provider.v1 import provider_pb2
+from omnix.usage.v1 import usage_pb2
 from omnix_kit.caller import Caller
 from omnix_kit.convert import price_from_proto, timestamp
 from omnix_kit.ids import is_id
+from omnix_kit.money import Price
 
 from omnix_provider import types as t
 from omnix_provider.errors import InvalidRequest
@@ -96,9 +99,15 @@ def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
         caller=Caller(caller.tenant_id, caller.team_id, caller.user_id, caller.key_id),
         provider=message.provider,
         model=message.model,
-        price=price_from_proto(message.price) if message.HasField("price") else None,
+        price=_price(message.price.SerializeToString()) if message.HasField("price") else None,
         route=message.route,
     )
+
+
+@lru_cache(maxsize=1024)
+def _price(message: bytes) -> Price:
+    """Kept by its bytes: a model's price comes with every attempt, and is the same for weeks."""
+    return price_from_proto(usage_pb2.Price.FromString(message))
 
 
 def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
@@ -106,16 +115,8 @@ def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
     has = message.HasField
     return t.CompletionRequest(
         model=message.model,
-        messages=tuple(_message_from_proto(each, f"messages[{i}]") for i, each in enumerate(message.messages)),
-        tools=tuple(
-            t.Tool(
-                name=tool.name,
-                description=tool.description,
-                parameters_json=tool.parameters_json,
-                strict=tool.strict if tool.HasField("strict") else None,
-            )
-            for tool in message.tools
-        ),
+        messages=tuple([_message_from_proto(each, f"messages[{i}]") for i, each in enumerate(message.messages)]),
+        tools=tuple([_tool_from_proto(tool) for tool in message.tools]),
         tool_choice=t.ToolChoice(_word(_TOOL_MODES, message.tool_choice.mode, "tool_choice"), message.tool_choice.name)
         if has("tool_choice")
         else None,
@@ -137,18 +138,27 @@ def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
 _NO_SAMPLING = t.Sampling()
 
 
+def _tool_from_proto(tool: pb.Tool) -> t.Tool:
+    return t.Tool(
+        name=tool.name,
+        description=tool.description,
+        parameters_json=tool.parameters_json,
+        strict=tool.strict if tool.HasField("strict") else None,
+    )
+
+
 def _message_from_proto(message: pb.Message, where: str) -> t.Message:
     return t.Message(
         role=_word(_ROLES, message.role, f"{where}.role"),
-        parts=tuple(_part_from_proto(part, where) for part in message.parts),
+        parts=tuple([_part_from_proto(part, where) for part in message.parts]),
         name=message.name,
         tool_calls=tuple(
-            t.ToolCall(call.id, call.name, call.arguments_json, call.signature) for call in message.tool_calls
+            [t.ToolCall(call.id, call.name, call.arguments_json, call.signature) for call in message.tool_calls]
         ),
         tool_call_id=message.tool_call_id,
         tool_failed=message.tool_failed,
         reasoning=tuple(
-            t.Reasoned(part.text, part.signature, part.redacted, part.provider) for part in message.reasoning
+            [t.Reasoned(part.text, part.signature, part.redacted, part.provider) for part in message.reasoning]
         ),
         refusal=message.refusal,
     )

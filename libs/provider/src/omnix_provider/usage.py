@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from omnix.common.v1 import caller_pb2
 from omnix.usage.v1 import usage_pb2 as pb
 from omnix_kit import streams, subjects, telemetry
@@ -48,6 +50,7 @@ _INTERRUPTED = Counter("omnix_usage_interrupted_total", "Attempts of dead proces
 _OPEN = Gauge("omnix_usage_open", "Attempts whose usage event is not safe yet.")
 _SPOOL_BYTES = Gauge("omnix_usage_spool_bytes", "Usage events waiting on disk.")
 
+_price = lru_cache(maxsize=1024)(price_to_proto)
 _OUTCOME_INTERRUPTED = pb.ATTEMPT_OUTCOME_INTERRUPTED
 _DIED = PlatformError("The process that made the attempt died.", reason=Reason.UNAVAILABLE)
 
@@ -97,7 +100,7 @@ class Metered:
         if error is not None:
             event.error.CopyFrom(error_to_proto(error))
         event.first_content_us = self._first_content_us
-        event.end_time.FromNanoseconds(time.time_ns() // 1000 * 1000)
+        _set_now(event.end_time)
         self._meter._close(self._slot, event)
 
 
@@ -298,17 +301,23 @@ def _opened(
         model=attempt.model,
         streamed=streamed,
         outcome=_OUTCOME_INTERRUPTED,
-        price=None if attempt.price is None else price_to_proto(attempt.price),
+        price=None if attempt.price is None else _price(attempt.price),
         metadata=request.metadata,
         sandbox=sandbox,
         route=attempt.route,
     )
     event.usage.input_tokens = input_tokens
     event.usage.estimated = True
-    event.start_time.FromNanoseconds(time.time_ns() // 1000 * 1000)
+    _set_now(event.start_time)
     if request.compute_mode is not None:
         event.compute_mode = compute_mode_to_proto(request.compute_mode)
     return event
+
+
+def _set_now(time_of: Timestamp) -> None:
+    """To the microsecond."""
+    now = time.time_ns() // 1000
+    time_of.seconds, time_of.nanos = now // 1_000_000, now % 1_000_000 * 1000
 
 
 def closing(orphan: Orphan) -> Record:
