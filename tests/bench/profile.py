@@ -67,7 +67,16 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
         else:
             sampled = _find(running.pids(), arguments.service)
             sampler = [str(py_spy), "record", "--pid", str(sampled.pid), "--duration", str(arguments.seconds)]
-            sampler += ["--rate", str(arguments.rate), "--format", "raw", "--function", "--gil", "--output", str(stacks)]
+            sampler += [
+                "--rate",
+                str(arguments.rate),
+                "--format",
+                "raw",
+                "--function",
+                "--gil",
+                "--output",
+                str(stacks),
+            ]
             # Only what holds the GIL: waiting threads are not always told from running ones, and would drown the rest.
             sampler += ["--native"] if arguments.native else []
             with spawned(sampler, log=directory / "py-spy.log") as process:
