@@ -43,6 +43,7 @@ class Door:
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         self.closing = False
+        metrics.IN_HAND.set_function(lambda: len(self._in_hand))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -82,12 +83,10 @@ class Door:
                 await reply_error(tell, overloaded())
             else:
                 self._in_hand.add(task)
-                metrics.IN_HAND.inc()
                 try:
                     await self._answer(scope, receive, tell, exchange, task)
                 finally:
                     self._in_hand.discard(task)
-                    metrics.IN_HAND.dec()
         finally:
             self._account(method, scope, exchange)
 

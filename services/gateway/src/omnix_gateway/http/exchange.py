@@ -1,9 +1,11 @@
 """One request and its answer, as ASGI knows them."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Protocol
 
 from omnix_kit.errors import OmnixError
 
@@ -71,6 +73,48 @@ async def reply_error(send: Send, error: OmnixError, status: int | None = None, 
 
 class ClientGone(Exception):
     """The client closed the connection before it had an answer."""
+
+
+class Connection(Protocol):
+    """The client's connection, which the server keeps in the scope."""
+
+    def watch(self, left: Callable[[], None]) -> None:
+        """Call ``left`` when the client has closed it; at once when it did already."""
+
+    def unwatch(self, left: Callable[[], None]) -> None: ...
+
+
+CONNECTION: Final = "omnix.connection"
+
+
+class WhileConnected:
+    """Cancels what is inside when the client leaves. A task that waits for it would cost a tenth of the request.
+
+    :raises ClientGone: on leaving, when it did.
+    """
+
+    __slots__ = ("_connection", "_left", "_task")
+
+    def __init__(self, scope: Scope) -> None:
+        self._connection: Connection = scope[CONNECTION]
+        self._left = False
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> None:
+        self._connection.watch(self._leave)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.unwatch(self._leave)
+        if self._left and isinstance(exc, asyncio.CancelledError) and self._task is not None:
+            self._task.uncancel()
+            raise ClientGone from None
+
+    def _leave(self) -> None:
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 async def gone(receive: Receive) -> None:

@@ -12,7 +12,7 @@ from omnix_kit.errors import ConfigurationError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from omnix_gateway.errors import invalid, refusal
-from omnix_gateway.http.exchange import ASGIApp, Scope
+from omnix_gateway.http.exchange import CONNECTION, ASGIApp, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +41,25 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._head_timer = self.loop.call_later(timeout, self._too_slow)
+            self._watching: set[Callable[[], None]] = set()
+            self._lost = False
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
             super().connection_lost(exc)
+            self._lost = True
+            for left in self._watching:
+                left()
+
+        def watch(self, left: Callable[[], None]) -> None:
+            self._watching.add(left)
+            if self._lost:
+                left()
+            else:
+                self.flow.resume_reading()  # a large body may have stopped it, and then nobody sees the client leave
+
+        def unwatch(self, left: Callable[[], None]) -> None:
+            self._watching.discard(left)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -52,6 +67,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
             self._head_size = 0
             scope: Scope = self.scope
             scope[ABORT] = self.transport.abort
+            scope[CONNECTION] = self
 
         def on_headers_complete(self) -> None:
             self._in_head = False

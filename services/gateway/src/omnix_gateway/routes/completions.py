@@ -1,8 +1,6 @@
 """``POST /v1/chat/completions``."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +25,8 @@ from omnix_gateway.http.exchange import (
     Receive,
     Scope,
     Send,
+    WhileConnected,
     exchange_of,
-    gone,
     header,
     reply,
     reply_error,
@@ -89,7 +87,7 @@ class Completions:
                     policy = on_disconnect(header(scope, ON_DISCONNECT.encode()))
                     await self._stream(scope, receive, send, identity, request, proto, policy)
                 else:
-                    async with _while_connected(receive):
+                    with WhileConnected(scope):
                         await self._unary(send, exchange, identity, proto)
         except OmnixError as exc:
             if exchange.status:
@@ -135,7 +133,7 @@ class Completions:
         streams = self.streams
         with streams.begin(completion_id, identity, policy, scope[ABORT]) as stream:
             try:
-                async with _while_connected(receive):
+                with WhileConnected(scope):
                     started = await self.router.start(
                         completion_id, identity.caller, proto, streams.subject(completion_id)
                     )
@@ -171,32 +169,3 @@ def _headers(exchange: Exchange, model: str, errors: str, attempts: int) -> Head
     if errors:
         headers.append((b"x-omnix-attempt-errors", errors.encode()))
     return headers
-
-
-@asynccontextmanager
-async def _while_connected(receive: Receive) -> AsyncIterator[None]:
-    """Cancel what is inside when the client leaves.
-
-    :raises ClientGone: when it did.
-    """
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("needs a task")
-    left = False
-
-    async def watch() -> None:
-        nonlocal left
-        await gone(receive)
-        left = True
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not left:
-            raise
-        task.uncancel()
-        raise ClientGone from None
-    finally:
-        watcher.cancel()
