@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from omnix_gateway.errors import invalid, refusal
 from omnix_gateway.http.exchange import CONNECTION, ASGIApp, Scope
+from omnix_gateway.http.wire import WIRE, HttpToolsWire
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
             self._head_size = 0
             scope: Scope = self.scope
             scope[ABORT] = self.transport.abort
+            scope[WIRE] = HttpToolsWire(self)
             scope[CONNECTION] = self
 
         def on_headers_complete(self) -> None:

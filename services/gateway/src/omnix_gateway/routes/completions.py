@@ -32,6 +32,7 @@ from omnix_gateway.http.exchange import (
     reply_error,
 )
 from omnix_gateway.http.server import ABORT
+from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity, Role
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.policies import OnDisconnect, on_disconnect
@@ -152,7 +153,7 @@ class Completions:
                 headers.append((b"x-omnix-sandbox", b"true"))
             await begin_events(send, headers)
             include_usage = bool(request.stream_options and request.stream_options.include_usage)
-            client = Client(exchange, receive, send, include_usage=include_usage)
+            client = Client(exchange, receive, send, include_usage=include_usage, wire=scope.get(WIRE))
             ended = await send_events(stream.reader, client)
             if not ended and stream.policy is OnDisconnect.CANCEL and not streams.read_by_others(stream):
                 await streams.cancel(completion_id, "client")

@@ -12,8 +12,9 @@ from omnix_gateway import metrics
 from omnix_gateway.chat.sse import DONE, KEEP_ALIVE, Encoder, error_event
 from omnix_gateway.errors import code_of
 from omnix_gateway.http.exchange import Exchange, Headers, Receive, Send, gone
-from omnix_gateway.streaming.convert import Chunk
-from omnix_gateway.streaming.reader import Delivery, Reader
+from omnix_gateway.http.wire import Wire
+from omnix_gateway.streaming.convert import Chunk, End
+from omnix_gateway.streaming.reader import Pieces, Reader
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Client:
     include_usage: bool
     last_seen: int = -1
     """Number of the last event that it has."""
+    wire: Wire | None = None
+    """The connection itself, where the server shows it: single events then need no task's turn."""
 
 
 async def begin_events(send: Send, headers: Headers) -> None:
@@ -65,7 +68,7 @@ async def send_events(reader: Reader, client: Client) -> bool:
 
 async def _send(reader: Reader, client: Client) -> str:
     send: Any = client.exchange.send or client.send
-    encoder: Encoder | None = None
+    events: _Events | None = None
     message: dict[str, Any] = {"type": "http.response.body", "body": b"", "more_body": True}
     while True:
         delivery = await reader.take()
@@ -76,14 +79,12 @@ async def _send(reader: Reader, client: Client) -> str:
         if delivery.left:
             return "left"
         parts: list[bytes] = []
-        if encoder is None and reader.start is not None:
-            encoder = Encoder(reader.completion_id, reader.start, client.include_usage)
-        if encoder is not None:
-            _write(encoder, delivery, client.last_seen, parts)
+        if events is None and reader.start is not None:
+            events = _Events(Encoder(reader.completion_id, reader.start, client.include_usage), client.last_seen)
+        if events is not None:
+            events.write(delivery.pieces, parts)
             if delivery.end is not None:
-                if client.last_seen < delivery.end.count:
-                    parts.append(encoder.usage(delivery.end))
-                parts.append(DONE)
+                events.end(delivery.end, parts)
         if delivery.error is not None:
             parts.append(error_event(delivery.error, reader.completion_id))
         over = delivery.end is not None or delivery.error is not None
@@ -93,16 +94,45 @@ async def _send(reader: Reader, client: Client) -> str:
             await send(message)
         if over:
             return "whole" if delivery.error is None else code_of(delivery.error.reason)
+        if reader.outlet is None and events is not None and client.wire is not None:
+            reader.outlet = _Outlet(events, client.wire)
 
 
-def _write(encoder: Encoder, delivery: Delivery, last_seen: int, parts: list[bytes]) -> None:
-    for first, chunks in delivery.pieces:
-        if first > last_seen:
-            encoder.write(parts, first, chunks)
-            continue
-        known: Sequence[Chunk] = chunks[: last_seen + 1 - first]
-        encoder.skip(known)
-        encoder.write(parts, first + len(known), chunks[len(known) :])
+class _Events:
+    """The events of one stream, without those that the client has."""
+
+    def __init__(self, encoder: Encoder, last_seen: int) -> None:
+        self._encoder = encoder
+        self._last_seen = last_seen
+
+    def write(self, pieces: Pieces, parts: list[bytes]) -> None:
+        for first, chunks in pieces:
+            if first > self._last_seen:
+                self._encoder.write(parts, first, chunks)
+                continue
+            known: Sequence[Chunk] = chunks[: self._last_seen + 1 - first]
+            self._encoder.skip(known)
+            self._encoder.write(parts, first + len(known), chunks[len(known) :])
+
+    def end(self, end: End, parts: list[bytes]) -> None:
+        if self._last_seen < end.count:
+            parts.append(self._encoder.usage(end))
+        parts.append(DONE)
+
+
+class _Outlet:
+    """Writes events to the connection without a task's turn: see ``Reader.offer``."""
+
+    def __init__(self, events: _Events, wire: Wire) -> None:
+        self._events = events
+        self._wire = wire
+        self.is_free = wire.is_free
+
+    def pass_on(self, pieces: Pieces) -> None:
+        parts: list[bytes] = []
+        self._events.write(pieces, parts)
+        if parts:
+            self._wire.write(b"".join(parts))
 
 
 async def _watch(receive: Receive, reader: Reader) -> None:

@@ -18,6 +18,7 @@ from omnix_kit.ids import is_id
 from omnix_gateway.errors import invalid
 from omnix_gateway.http.exchange import Receive, Scope, Send, exchange_of, header
 from omnix_gateway.http.server import ABORT
+from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity, Role
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.routes.guards import identity_of, open_to
@@ -62,7 +63,7 @@ class StreamRoutes:
                     exchange.model = found.start.model
                     headers.append((b"x-omnix-model", found.start.model.encode()))
                 await begin_events(send, headers)
-                client = Client(exchange, receive, send, include_usage=query.include_usage, last_seen=last_seen)
+                client = Client(exchange, receive, send, query.include_usage, last_seen, scope.get(WIRE))
                 await send_events(stream.reader, client)
 
         return watch

@@ -1,15 +1,18 @@
 """One reader of one stream: takes messages in any order, gives chunks in order, whole, or an error.
 
-Whoever publishes calls ``offer`` (from the NATS callback, so it does nothing but queue); whoever answers the client
-awaits ``take``, which decodes, orders, fills gaps from the recording and checks the end. No task and no timer belongs
-to a chunk: ``tick``, called once a second for each reader, does what time demands.
+Whoever publishes calls ``offer``, from the NATS callback; whoever answers the client awaits ``take``, which decodes,
+orders, fills gaps from the recording and checks the end. A message that finds nothing before it and the client ready
+goes to the client's ``Outlet`` at once and wakes no task; any other is queued. No task and no timer belongs to a chunk:
+``tick``, called once a second for each reader, does what time demands.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from google.protobuf.message import DecodeError
 from omnix_kit.digest import digest
@@ -17,6 +20,8 @@ from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
 
 from omnix_gateway import metrics
 from omnix_gateway.streaming.convert import Chunk, Chunks, End, Start, chunks_from_bytes, error_of
+
+_log = logging.getLogger(__name__)
 
 _RETRY_GAP_AFTER = 0.25
 _FIRST_PROBE_AFTER = 5.0
@@ -39,12 +44,24 @@ class Limits:
     stalled_client: float = 30.0
 
 
+Pieces = list[tuple[int, Sequence[Chunk]]]
+"""Number of the first chunk, and chunks that follow each other; several times."""
+
+
+class Outlet(Protocol):
+    """The way to a client that needs no waiting."""
+
+    def is_free(self) -> bool:
+        """Whether the connection would take more without holding it back."""
+
+    def pass_on(self, pieces: Pieces) -> None: ...
+
+
 @dataclass(slots=True)
 class Delivery:
     """What there is to send now."""
 
-    pieces: list[tuple[int, Sequence[Chunk]]] = field(default_factory=list)
-    """Number of the first chunk, and chunks that follow each other."""
+    pieces: Pieces = field(default_factory=list)
     end: End | None = None
     error: OmnixError | None = None
     left: bool = False
@@ -64,6 +81,8 @@ class Reader:
         self.began = clock()
         self.failed_at: float | None = None
         self.left = False
+        self.outlet: Outlet | None = None
+        """Set by whoever awaits ``take``, once it has sent the stream's beginning."""
         self._recorded = recorded
         self._limits = limits
         self._attempt: int | None = None
@@ -76,7 +95,7 @@ class Reader:
         self._digest = 0
         self._seen: set[int] = set()
         self._finished: set[int] = set()
-        self._held: list[tuple[int, Sequence[Chunk]]] = []
+        self._held: Pieces = []
         self._end: End | None = None
         self._error: OmnixError | None = None
         self._doom: OmnixError | None = None
@@ -97,7 +116,7 @@ class Reader:
     # What happens to the stream; called from callbacks.
 
     def offer(self, data: bytes) -> bool:
-        """Queue a message. A reader with too much in its queue is cut off, unless the recording has it all.
+        """Pass a message on, or queue it. With too much in its queue it is cut off, unless the recording has it all.
 
         Answers whether the queue is getting long; whoever publishes then lets the reader's task have a turn, so that
         only a client can be too slow and never this process.
@@ -105,6 +124,9 @@ class Reader:
         if self._error is not None or self._end is not None:
             return False
         self._heard = clock()
+        if self._awaits_nothing_else() and self.outlet is not None and self.outlet.is_free():
+            self._pass_on(data, self.outlet)
+            return False
         if len(self._queue) >= self._limits.messages or self._queued + len(data) > self._limits.bytes:
             if self._attempt is None or self._source is not None or self._wants_recording:
                 self._queue.clear()
@@ -119,6 +141,36 @@ class Reader:
         self._queued += len(data)
         self._wake()
         return len(self._queue) > self._limits.messages // 2 or self._queued > self._limits.bytes // 2
+
+    def _awaits_nothing_else(self) -> bool:
+        """Its task waits, has sent all that came before, and has no other reason to wake up."""
+        return (
+            self._waiter is not None
+            and not self._waiter.done()
+            and not self._queue
+            and self._attempt is not None
+            and self._source is None
+            and not self._wants_recording
+            and self._gap_since is None
+            and not self.left
+        )
+
+    def _pass_on(self, data: bytes, outlet: Outlet) -> None:
+        """Give a message to the client here and now; its task does the rest when that is not all."""
+        self._doom = None
+        self._probe_after = _FIRST_PROBE_AFTER
+        pieces: Pieces = []
+        try:
+            self._accept(data, pieces)
+            if pieces:
+                self._gave = self._heard
+                outlet.pass_on(pieces)
+        except Exception:
+            _log.exception("a stream failed", extra={"completion_id": self.completion_id})
+            self._end = None
+            self.fail(error_for(Reason.INTERNAL, "OmniX failed; the log of the gateway says why."))
+        if self._end is not None or self._gap_since is not None:
+            self._wake()
 
     def commit(self, attempt: int, sender_id: str, idle_timeout: float | None) -> None:
         """Tell which attempt is the answer; what other attempts say is dropped."""
@@ -180,7 +232,7 @@ class Reader:
         while True:
             if self.left:
                 return Delivery(left=True)
-            pieces: list[tuple[int, Sequence[Chunk]]] = []
+            pieces: Pieces = []
             if self._error is None:
                 if self._source is not None:
                     await self._take_recorded(self._source, pieces)
@@ -213,9 +265,7 @@ class Reader:
         self._source = self._recorded(self.completion_id)
         return True
 
-    async def _take_recorded(
-        self, source: AsyncGenerator[bytes, None], pieces: list[tuple[int, Sequence[Chunk]]]
-    ) -> None:
+    async def _take_recorded(self, source: AsyncGenerator[bytes, None], pieces: Pieces) -> None:
         before = self._next
         try:
             for _ in range(_TAKE_RECORDED):
@@ -232,7 +282,7 @@ class Reader:
             if self._doom is not None:
                 self.fail(self._doom)
 
-    def _take_queued(self, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+    def _take_queued(self, pieces: Pieces) -> None:
         taken = 0
         queue = self._queue
         while queue and taken < _TAKE_BYTES and self._end is None and self._error is None:
@@ -243,7 +293,7 @@ class Reader:
             self._queued -= taken
             self._probe_after = _FIRST_PROBE_AFTER
 
-    def _accept(self, data: bytes, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+    def _accept(self, data: bytes, pieces: Pieces) -> None:
         try:
             message = chunks_from_bytes(data)
         except DecodeError:
@@ -272,7 +322,7 @@ class Reader:
             self.fail(_lost("The answer was begun anew."))
         return False
 
-    def _append_what_waited(self, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+    def _append_what_waited(self, pieces: Pieces) -> None:
         while self._ahead and self._end is None and self._error is None:
             first = min(self._ahead)
             if first > self._next:
@@ -282,7 +332,7 @@ class Reader:
             self._gap_since = None
             metrics.GAPS_FILLED.inc()
 
-    def _append(self, message: Chunks, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+    def _append(self, message: Chunks, pieces: Pieces) -> None:
         if self.start is None and message.HasField("start"):
             self.start = message.start
             self.sender_id = self.sender_id or message.start.sender_id
@@ -305,9 +355,7 @@ class Reader:
         if message.HasField("end"):
             self._check_end(message.end, pieces)
 
-    def _give(
-        self, first: int, chunks: Sequence[Chunk], finishing: int, pieces: list[tuple[int, Sequence[Chunk]]]
-    ) -> None:
+    def _give(self, first: int, chunks: Sequence[Chunk], finishing: int, pieces: Pieces) -> None:
         """Hand chunks on, but hold the last finish reason back until the end is known to be good."""
         if not self._finished or self._seen - self._finished:
             if self._held:
@@ -321,7 +369,7 @@ class Reader:
         else:
             self._held.append((first, chunks))
 
-    def _check_end(self, end: End, pieces: list[tuple[int, Sequence[Chunk]]]) -> None:
+    def _check_end(self, end: End, pieces: Pieces) -> None:
         cut = error_of(end)
         if cut is not None:
             self.fail(cut)
