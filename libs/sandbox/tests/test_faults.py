@@ -190,10 +190,11 @@ async def test_unary_answers_break_off_half_way(sandbox: Sandbox, request_id: st
     async with asked(sandbox, request_id, model) as wire:
         _, headers = await wire.head()
         half = int(headers["content-length"]) // 2
-        await asyncio.wait_for(wire.reader.readexactly(half), 5)
+        if "rst" not in model:  # a reset takes with it what was not read yet
+            await asyncio.wait_for(wire.reader.readexactly(half), 5)
         if "cut" in model:
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-                await asyncio.wait_for(wire.reader.readexactly(1), 5)
+                await asyncio.wait_for(wire.reader.readexactly(half + 1), 5)
         wire.writer.close()
         call = await sandbox.wait_for_call(request_id=request_id)
 

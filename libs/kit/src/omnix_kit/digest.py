@@ -21,3 +21,8 @@ def digest(value: int, chunk: "Chunk") -> int:
     for call in chunk.tool_calls:
         value = crc32(f"{call.id}{call.name}{call.arguments_json}".encode(), value)
     return value
+
+
+def digest_of_text(value: int, text: bytes) -> int:
+    """The same for a chunk that has nothing but a text, given as UTF-8."""
+    return crc32(text, value)

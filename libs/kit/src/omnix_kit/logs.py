@@ -14,8 +14,10 @@ from omnix_kit.telemetry import current_trace
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the caller's request, from the gateway on."""
 
+# Every repeat is bounded: the text may be a stranger's.
 _SECRETS = re.compile(
-    r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]{6,}|(Bearer\s+\S{4})\S+|(hf_\w{4})\w{6,}|(AIza\w{4})[\w-]{6,}|(://[^:/@\s]+:)[^@\s]+(?=@)"
+    r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]{6,512}|(Bearer\s{1,4}\S{4})\S{1,2048}|(hf_\w{4})\w{6,128}|(AIza\w{4})[\w-]{6,128}"
+    r"|(://[^:/@\s]{0,64}:)[^@\s]{1,256}(?=@)"
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 

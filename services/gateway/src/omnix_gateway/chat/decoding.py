@@ -10,7 +10,8 @@ from omnix_gateway.errors import invalid
 
 T = TypeVar("T")
 
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
+# Possessive, and content with an end that is missing: each byte is looked at once, whatever the body.
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _OPENING_TO_ROUND: Final = bytes.maketrans(b"[{]}", b"(())")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 _AT: Final = re.compile(r" - at `(key in )?\$(.*)`$")
