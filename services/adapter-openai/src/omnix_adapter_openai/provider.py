@@ -8,22 +8,21 @@ everything else in this process costs; the README has the figures.
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import httpx2
 import msgspec
-from aiohttp.connector import Connection
 from omnix_kit.errors import OmnixError
-from omnix_provider.errors import Cut, Malformed, TimedOut, Unavailable
+from omnix_provider.errors import Cut, Malformed, Unavailable
 from omnix_provider.sse import EventStream, EventTooLarge
 from omnix_provider.types import Attempt, Batch, Completion, CompletionRequest, HandedOver, ServedModel
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit
 from pydantic import SecretStr
 
-from omnix_adapter_openai import translate
+from omnix_adapter_openai import connections, translate
+from omnix_adapter_openai.connections import Connections, Response
 from omnix_adapter_openai.dialect import OPENAI, Dialect
 from omnix_adapter_openai.errors import error_in_band, error_of_status
 from omnix_adapter_openai.models import Models
@@ -31,7 +30,6 @@ from omnix_adapter_openai.models import Models
 _log = logging.getLogger(__name__)
 
 KIND = "openai"
-_CONNECT_WITHIN = 10.0
 _LARGEST_ANSWER = 64 * 1024 * 1024
 _LARGEST_ERROR = 64 * 1024
 _NO_KEY = "none"
@@ -58,13 +56,11 @@ class Upstream:
 class OpenAIProvider:
     """See ``omnix_provider.types.Provider``; made by ``opened``."""
 
-    def __init__(self, upstream: Upstream, client: AsyncOpenAI, session: aiohttp.ClientSession, models: Models) -> None:
+    def __init__(self, upstream: Upstream, client: AsyncOpenAI, connections: Connections, models: Models) -> None:
         self._upstream = upstream
         self._client = client
-        self._session = session
+        self._connections = connections
         self._models = models
-        self._url = f"{str(client.base_url).rstrip('/')}/chat/completions"
-        self._headers = _headers(client, upstream)
 
     @property
     def name(self) -> str:
@@ -92,7 +88,7 @@ class OpenAIProvider:
         except aiohttp.ClientError as exc:
             raise self._cut() from exc
         finally:
-            _give_back(response)
+            response.give_back()
         if answer is None:
             raise Malformed("The provider's answer is too large.", provider=self.name)
         try:
@@ -130,26 +126,22 @@ class OpenAIProvider:
                 if failure is not None:
                     raise self._malformed() from failure
         finally:
-            _give_back(response)
+            response.give_back()
 
-    async def _post(self, body: bytes, attempt: Attempt, handed_over: HandedOver) -> aiohttp.ClientResponse:
+    async def _post(self, body: bytes, attempt: Attempt, handed_over: HandedOver) -> Response:
         """The answer to a request, once its status is good. Who takes it gives it back."""
-        headers = {**self._headers, "X-Client-Request-Id": attempt.attempt_id}
-        _handed_over.set(handed_over)
         try:
-            response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+            response = await self._connections.post(body, attempt.attempt_id, handed_over)
         except aiohttp.ClientError as exc:
             raise self._unreached(exc) from exc
-        except TimeoutError as exc:
-            raise TimedOut("The provider did not accept a connection in time.", provider=self.name) from exc
         if response.status == 200:
             return response
         try:
             raise await self._refusal(response)
         finally:
-            _give_back(response)
+            response.give_back()
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> OmnixError:
+    async def _refusal(self, response: Response) -> OmnixError:
         try:
             body = await _bounded(response, _LARGEST_ERROR) or b""
         except aiohttp.ClientError:
@@ -158,7 +150,7 @@ class OpenAIProvider:
             response.status,
             headers=[(name, value) for name, value in response.headers.items() if name.lower() in _TOLD],
             content=body,
-            request=httpx2.Request("POST", self._url),
+            request=httpx2.Request("POST", _url(self._client)),
         )
         exc = self._client._make_status_error_from_response(told)
         error = error_of_status(exc, self.name, datetime.now(UTC))
@@ -180,9 +172,10 @@ class OpenAIProvider:
 _TOLD = frozenset({"retry-after", "retry-after-ms", "x-request-id", "content-type"})
 
 
-async def _bounded(response: aiohttp.ClientResponse, at_most: int) -> bytes | None:
+async def _bounded(response: Response, at_most: int) -> bytes | None:
     """The whole body, or None when it is larger."""
-    if (response.content_length or 0) > at_most:
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) > at_most:
         return None
     content = response.content
     parts: list[bytes] = []
@@ -196,9 +189,8 @@ async def _bounded(response: aiohttp.ClientResponse, at_most: int) -> bytes | No
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _give_back(response: aiohttp.ClientResponse) -> None:
-    """The connection is used again only if all was read."""
-    response.release() if response.content.at_eof() else response.close()
+def _url(client: AsyncOpenAI) -> str:
+    return f"{str(client.base_url).rstrip('/')}/chat/completions"
 
 
 def _headers(client: AsyncOpenAI, upstream: Upstream) -> Mapping[str, str]:
@@ -233,30 +225,7 @@ async def _opened(upstream: Upstream) -> AsyncIterator[OpenAIProvider]:
             max_retries=0,
             http_client=DefaultAsyncHttpxClient(trust_env=False),
         ) as client,
-        aiohttp.ClientSession(
-            # Attempts are bounded where they begin; a second bound here would make them wait unseen.
-            connector=_Connector(limit=0, keepalive_timeout=upstream.keep_alive.total_seconds()),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_WITHIN, sock_read=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
-        ) as session,
+        connections.opened(_url(client), _headers(client, upstream), upstream.keep_alive) as pool,
         Models.kept(upstream, client) as models,
     ):
-        yield OpenAIProvider(upstream, client, session, models)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells the moment at which a request has its connection: what fails before it never reached the vendor.
-
-    aiohttp's own way to hear of it, a trace, costs a fifth of the whole call.
-    """
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        _handed_over.get()()
-        return connection
-
-
-_handed_over: ContextVar[HandedOver] = ContextVar("handed_over")
+        yield OpenAIProvider(upstream, client, pool, models)
