@@ -16,12 +16,13 @@ from contextlib import asynccontextmanager, closing, suppress
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.provider.v1 import heartbeat_pb2
 from omnix_kit import streams, subjects
-from omnix_kit.digest import digest
+from omnix_kit.digest import digest, digest_of_text
 from omnix_kit.errors import PlatformError
 from omnix_kit.messaging import Messaging
 from prometheus_client import Counter
 
 from omnix_provider.convert import chunk_to_proto
+from omnix_provider.lone_text import head, is_lone_text, lone_text
 from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
 
 _log = logging.getLogger(__name__)
@@ -93,12 +94,24 @@ class _Kept:
 class ChunkStream:
     """The sending end of one attempt's stream."""
 
-    __slots__ = ("_attempt", "_completion_id", "_digest", "_kept", "_publisher", "_sending", "_seq", "_start", "due")
+    __slots__ = (
+        "_attempt",
+        "_completion_id",
+        "_digest",
+        "_head",
+        "_kept",
+        "_publisher",
+        "_sending",
+        "_seq",
+        "_start",
+        "due",
+    )
 
     def __init__(self, publisher: "Publisher", subject: str, completion_id: str, attempt: int) -> None:
         self._publisher = publisher
         self._completion_id = completion_id
         self._attempt = attempt
+        self._head = head(attempt)
         self._kept = _Kept(subject)
         self._seq = 0
         self._digest = 0
@@ -113,13 +126,24 @@ class ChunkStream:
 
     async def send(self, chunks: Sequence[Chunk]) -> None:
         """Publish chunks that arrived together. While the broker is away they are kept and nothing waits."""
-        if len(chunks) == 1 and len(chunks[0].text) < _DELTA_CHARACTERS and not chunks[0].tool_calls:
-            self._keep([self._number(chunks[0])])
-            await self._go()
-        else:
-            for group in _groups(chunks):
-                self._keep([self._number(chunk) for chunk in group])
+        if (
+            len(chunks) == 1
+            and self._start is None
+            and is_lone_text(chunks[0])
+            and len(chunks[0].text) < _DELTA_CHARACTERS
+        ):
+            text = chunks[0].text.encode()
+            self._kept.append(lone_text(self._head, self._seq, text))
+            self._digest = digest_of_text(self._digest, text)
+            self._seq += 1
+            if self._kept.unsent_bytes < _UNSENT_BYTES:
+                self._publisher._due(self)  # as below, but without a coroutine for every token
+            else:
                 await self._go()
+            return
+        for group in _groups(chunks):
+            self._keep([self._number(chunk) for chunk in group])
+            await self._go()
 
     async def end(self, end: pb.End) -> None:
         """Publish the last message; count and digest are filled in here."""
@@ -136,7 +160,7 @@ class ChunkStream:
 
     def _keep(self, chunks: list[pb.Chunk], end: pb.End | None = None) -> None:
         message = pb.CompletionChunks(
-            completion_id=self._completion_id,
+            completion_id="" if self._start is None else self._completion_id,
             attempt=self._attempt,
             first_seq=self._seq,
             chunks=chunks,
@@ -160,16 +184,18 @@ class ChunkStream:
         if self._sending:
             return
         self._sending = True
+        count = 0
         try:
             while kept.sent < len(kept):
                 kept.sent += 1
-                _MESSAGES.inc()
+                count += 1
                 yield kept.subject, kept[kept.sent - 1]
         except GeneratorExit:
             kept.sent = max(0, kept.sent - 1)  # the last one was not handed over
             raise
         finally:
             self._sending = False
+            _MESSAGES.inc(count)
 
 
 class Publisher:

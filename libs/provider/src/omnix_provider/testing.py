@@ -97,8 +97,9 @@ class Readers:
 
     async def _on_chunks(self, message: Msg) -> None:
         chunks = pb.CompletionChunks.FromString(message.data)
-        stream = self.streams.get(chunks.completion_id)
-        self.begun.add(chunks.completion_id)
+        completion_id = message.subject.rpartition(".")[2]
+        stream = self.streams.get(completion_id)
+        self.begun.add(completion_id)
         if stream is not None:
             stream.take(chunks)
 
