@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 from omnix.completion.v1 import completion_pb2 as pb
+from omnix_gateway.chat.sse import Encoder
 from omnix_gateway.metrics import OPEN_STREAMS
 from omnix_kit import streams
 from omnix_kit.errors import Reason, error_for
@@ -242,6 +243,31 @@ async def test_a_client_that_leaves_before_the_first_content_cancels(gateway: Ga
         await gateway.http.post("/v1/chat/completions", json=BODY, timeout=0.5)
     completion_id = behind.router.started[0].completion_id
     await eventually(lambda: behind.router.cancelled == [completion_id] and behind.cancels == [completion_id])
+
+
+async def test_an_answer_that_the_router_began_and_could_not_tell_of_is_cancelled(
+    gateway: Gateway, behind: Backends
+) -> None:
+    async def before(publisher: Publisher) -> None:
+        await publisher.text("a")
+        raise error_for(Reason.UNAVAILABLE, "The router is being stopped.")
+
+    behind.router.before = before
+    refused = await gateway.http.post("/v1/chat/completions", json=BODY)
+    assert refused.status_code == 503
+    await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id])
+
+
+async def test_an_answer_that_the_gateway_fails_to_send_is_cancelled(
+    gateway: Gateway, behind: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(Encoder, "write", broken)
+    behind.router.play = Steps("a")
+    assert_cut(await answer_of(gateway), "internal")
+    await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id])
 
 
 async def test_a_resumed_stream_is_equal_byte_for_byte_at_any_gateway(

@@ -11,6 +11,8 @@ from omnix_kit.rpc import Remote
 
 from omnix_gateway.chat.convert import caller_to_proto
 
+Started = router_service_pb2.StartCompletionResponse
+
 
 class Router:
     """Chooses who answers."""

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from omnix_kit.errors import OmnixError, Reason, error_for
+from omnix_kit.errors import CallerError, OmnixError, ProviderError, Reason, error_for
 from omnix_kit.ids import uuid7
 
 from omnix_gateway import metrics
@@ -15,7 +15,7 @@ from omnix_gateway.authentication import Authenticator
 from omnix_gateway.chat import answer, convert, translate
 from omnix_gateway.chat.decoding import decode
 from omnix_gateway.chat.schema import ChatRequest
-from omnix_gateway.clients import Router
+from omnix_gateway.clients import Router, Started
 from omnix_gateway.errors import invalid
 from omnix_gateway.http.body import Bodies
 from omnix_gateway.http.exchange import (
@@ -37,7 +37,7 @@ from omnix_gateway.identity import Identity, Role
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.policies import OnDisconnect, on_disconnect
 from omnix_gateway.routes.events import Client, begin_events, send_events
-from omnix_gateway.streaming.streams import Streams
+from omnix_gateway.streaming.streams import OpenStream, Streams
 
 PATH: Final = "/v1/chat/completions"
 
@@ -138,25 +138,49 @@ class Completions:
                     started = await self.router.start(
                         completion_id, identity.caller, proto, streams.subject(completion_id)
                     )
+            except (CallerError, ProviderError):
+                raise  # so says the router of every attempt: none goes on
             except (ClientGone, asyncio.CancelledError):
                 # The call was cancelled, and may have been answered at the same moment.
                 await streams.cancel(completion_id, "client")
                 raise
-            metrics.FIRST_CONTENT_SECONDS.observe(exchange.milliseconds / 1000)
-            idle = started.idle_timeout.ToTimedelta().total_seconds() if started.HasField("idle_timeout") else None
-            stream.reader.commit(started.attempt, started.sender_id, idle)
-            if self.authenticator.is_revoked(identity):
-                stream.reader.fail(error_for(Reason.KEY_REVOKED, "The API key was revoked."))
-                await streams.cancel(completion_id, "key-revoked")
-            headers = _headers(exchange, started.model, convert.attempt_errors(started.attempts), len(started.attempts))
-            if started.sandbox:
-                headers.append((b"x-omnix-sandbox", b"true"))
-            await begin_events(send, headers)
-            include_usage = bool(request.stream_options and request.stream_options.include_usage)
-            client = Client(exchange, receive, send, include_usage=include_usage, wire=scope.get(WIRE))
-            ended = await send_events(stream.reader, client)
+            except Exception:
+                # The answer was lost; nobody would read what was perhaps begun.
+                await streams.cancel(completion_id, "defect")
+                raise
+            try:
+                ended = await self._send(scope, receive, send, stream, identity, request, started)
+            except Exception:
+                await streams.cancel(completion_id, "defect")
+                raise
             if not ended and stream.policy is OnDisconnect.CANCEL and not streams.read_by_others(stream):
                 await streams.cancel(completion_id, "client")
+
+    async def _send(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        stream: OpenStream,
+        identity: Identity,
+        request: ChatRequest,
+        started: Started,
+    ) -> bool:
+        """Answers False when the answer has nobody any more who reads it."""
+        exchange = exchange_of(scope)
+        metrics.FIRST_CONTENT_SECONDS.observe(exchange.milliseconds / 1000)
+        idle = started.idle_timeout.ToTimedelta().total_seconds() if started.HasField("idle_timeout") else None
+        stream.reader.commit(started.attempt, started.sender_id, idle)
+        if self.authenticator.is_revoked(identity):
+            stream.reader.fail(error_for(Reason.KEY_REVOKED, "The API key was revoked."))
+            await self.streams.cancel(exchange.completion_id, "key-revoked")
+        headers = _headers(exchange, started.model, convert.attempt_errors(started.attempts), len(started.attempts))
+        if started.sandbox:
+            headers.append((b"x-omnix-sandbox", b"true"))
+        await begin_events(send, headers)
+        include_usage = bool(request.stream_options and request.stream_options.include_usage)
+        client = Client(exchange, receive, send, include_usage=include_usage, wire=scope.get(WIRE))
+        return await send_events(stream.reader, client)
 
 
 def _headers(exchange: Exchange, model: str, errors: str, attempts: int) -> Headers:

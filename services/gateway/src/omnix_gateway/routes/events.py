@@ -23,6 +23,9 @@ _HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_LEFT: Final = "left"
+_DEFECT: Final = code_of(Reason.INTERNAL)
+_GOES_ON: Final = (_LEFT, _DEFECT)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ async def begin_events(send: Send, headers: Headers) -> None:
 
 
 async def send_events(reader: Reader, client: Client) -> bool:
-    """Send until the stream ends, well or not. Answers False when the client left before."""
+    """Send until the stream ends, well or not. Answers False when the client left or the gateway failed before."""
     exchange = client.exchange
     exchange.streamed = True
     watcher = asyncio.create_task(_watch(client.receive, reader))
@@ -58,12 +61,12 @@ async def send_events(reader: Reader, client: Client) -> bool:
         defect = error_for(Reason.INTERNAL, "OmniX failed; the log of the gateway says why.")
         last: Any = {"type": "http.response.body", "body": error_event(defect, reader.completion_id)}
         await client.send(last)
-        how = code_of(Reason.INTERNAL)
+        how = _DEFECT
     finally:
         watcher.cancel()
     exchange.stream_end = how
     metrics.STREAM_ENDS.labels(how).inc()
-    return how != "left"
+    return how not in _GOES_ON
 
 
 async def _send(reader: Reader, client: Client) -> str:
@@ -77,7 +80,7 @@ async def _send(reader: Reader, client: Client) -> str:
             await send(message)
             continue
         if delivery.left:
-            return "left"
+            return _LEFT
         parts: list[bytes] = []
         if events is None and reader.start is not None:
             events = _Events(Encoder(reader.completion_id, reader.start, client.include_usage), client.last_seen)
