@@ -14,7 +14,7 @@ from omnix_kit.errors import OmnixError, PlatformError, Reason
 from omnix_provider import estimate
 from omnix_provider.attempts import Attempts, Running
 from omnix_provider.errors import Cancelled, DeadlineExceeded
-from omnix_provider.outcome import cost_of, outcome_of, usage_of
+from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
 from omnix_provider.types import Attempt, Completion, CompletionRequest, Provider, Text, Usage
 from omnix_provider.usage import Meter
 
@@ -66,7 +66,7 @@ async def complete(
             _log.exception("attempt failed by a defect")
             error = PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
         else:
-            usage = usage_of(None, completion.usage, input_tokens, _output_tokens(completion))
+            usage = credible(completion.usage) or usage_of(None, None, input_tokens, _output_tokens(completion))
             metered.close(outcome_of(None), usage)
             return Answer(completion, usage, cost_of(usage, attempt.price))
         finally:
@@ -80,8 +80,6 @@ def _too_late(running: Running) -> None:
 
 
 def _output_tokens(completion: Completion) -> int:
-    if completion.usage is not None:
-        return 0
     tokens = 0
     for choice in completion.choices:
         for part in choice.message.parts:

@@ -50,7 +50,13 @@ class Refused(CallerError):
         provider_status: int | None = None,
         param: str | None = None,
     ) -> None:
-        super().__init__(message, reason=self.REASON, param=param, provider=provider, provider_status=provider_status)
+        super().__init__(
+            _writable(message),
+            reason=self.REASON,
+            param=None if param is None else _writable(param),
+            provider=provider,
+            provider_status=provider_status,
+        )
         self.reached = provider_status is not None
 
 
@@ -99,9 +105,9 @@ class Failed(ProviderError):
         reached: bool = True,
     ) -> None:
         super().__init__(
-            message,
+            _writable(message),
             reason=self.REASON,
-            param=param,
+            param=None if param is None else _writable(param),
             provider=provider,
             provider_status=provider_status,
             retry_after=retry_after,
@@ -164,3 +170,8 @@ class ShuttingDown(Ended):
 
 class TooBusy(Ended):
     REASON = Reason.OVERLOADED
+
+
+def _writable(text: str) -> str:
+    """Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -110,6 +110,11 @@ class Journal:
         """How much of the answer came, were the process to die now."""
         _PROGRESS.pack_into(self._table, self._entry(slot) + _PROGRESS_AT, output_tokens, time.time_ns() // 1000)
 
+    def output_tokens(self, slot: int) -> int:
+        """The last progress."""
+        tokens: int = _PROGRESS.unpack_from(self._table, self._entry(slot) + _PROGRESS_AT)[0]
+        return tokens
+
     def close(self, slot: int, event: bytes) -> None:
         """The attempt ended, and this is its event.
 

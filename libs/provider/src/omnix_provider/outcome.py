@@ -7,6 +7,9 @@ from omnix_kit.money import Price, Tokens, cost_micros
 from omnix_provider.errors import Cancelled, DeadlineExceeded, ShuttingDown
 from omnix_provider.types import Usage
 
+_MOST_TOKENS = 10**9
+"""In one attempt. The ledger takes no entry with more."""
+
 
 def outcome_of(error: OmnixError | None) -> "usage_pb2.AttemptOutcome.ValueType":
     match error:
@@ -27,6 +30,22 @@ def usage_of(error: OmnixError | None, counted: Usage | None, input_tokens: int,
     if error is not None and (error.provider_status or 0) >= 400:
         return Usage()
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+
+
+def credible(usage: Usage | None) -> Usage | None:
+    """The vendor's count, or None when a number in it is negative or beyond any answer: then the estimate holds."""
+    if usage is None:
+        return None
+    counts = (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.reasoning_tokens,
+        usage.cache_write_input_tokens,
+        usage.audio_input_tokens,
+        usage.audio_output_tokens,
+    )
+    return usage if min(counts) >= 0 and max(counts) <= _MOST_TOKENS else None
 
 
 def cost_of(usage: Usage, price: Price | None) -> int | None:

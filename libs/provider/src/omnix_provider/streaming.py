@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from omnix.completion.v1 import completion_pb2 as pb
-from omnix_kit.convert import error_to_proto
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 
 from omnix_provider import estimate
 from omnix_provider.attempts import Running
 from omnix_provider.convert import head_to_proto, usage_to_proto
 from omnix_provider.errors import Cancelled, Cut, TimedOut
-from omnix_provider.outcome import cost_of, outcome_of, usage_of
+from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
 from omnix_provider.publisher import ChunkStream, Publisher
 from omnix_provider.types import Attempt, Batch, Chunk, CompletionRequest, Head, Provider, Usage
-from omnix_provider.usage import Metered
+from omnix_provider.usage import Metered, told
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ class Streaming:
         if batch.head is not None:
             self._head = batch.head
         if batch.usage is not None:
-            self._usage = batch.usage
+            self._usage = credible(batch.usage) or self._usage
         if not batch.chunks:
             return
         content = False
@@ -156,20 +155,32 @@ class Streaming:
         self._running.end(TimedOut(f"The provider did not send {what} in time.", provider=self._attempt.provider))
 
     async def _finish(self, error: OmnixError | None) -> None:
+        """Who waits is told first, and whatever fails in telling one keeps nothing from the others."""
         usage = usage_of(error, self._usage, self._input_tokens, self._output.tokens)
-        self._metered.close(outcome_of(error), usage, error)
-        if not self._first_content.done():
+        begun = self._first_content.done()
+        if not begun:
             self._publisher.abandon(self._chunks)
             self._first_content.set_exception(error or _EMPTY)
             self._first_content.exception()  # whoever waited may have left
-            return
+        try:
+            self._metered.close(outcome_of(error), usage, error)
+        finally:
+            if begun:
+                await self._chunks.end(self._end(usage, error))
+
+    def _end(self, usage: Usage, error: OmnixError | None) -> pb.End:
         end = pb.End(
-            usage=usage_to_proto(usage),
-            error=None if error is None else error_to_proto(error),
-            cost_micros=cost_of(usage, self._attempt.price),
+            error=None if error is None else told(error),
             first_content_us=self._metered.first_content_us,
         )
-        await self._chunks.end(end)
+        try:
+            end.usage.CopyFrom(usage_to_proto(usage))
+            cost = cost_of(usage, self._attempt.price)
+            if cost is not None:
+                end.cost_micros = cost
+        except ValueError:
+            _log.exception("the end of a stream is told without its usage")
+        return end
 
 
 _EMPTY = PlatformError("The stream ended without a word.", reason=Reason.INTERNAL)

@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from omnix.common.v1 import caller_pb2
+from omnix.common.v1 import caller_pb2, errors_pb2
 from omnix.usage.v1 import usage_pb2 as pb
 from omnix_kit import streams, subjects, telemetry
 from omnix_kit.convert import error_to_proto, price_to_proto
-from omnix_kit.errors import OmnixError, PlatformError, Reason
+from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
 from omnix_kit.messaging import Messaging
 from prometheus_client import Counter, Gauge
 
@@ -96,9 +96,13 @@ class Metered:
             self._meter._free(self._slot)
             return
         event.outcome = outcome
-        event.usage.CopyFrom(usage_to_proto(usage))
+        try:
+            event.usage.CopyFrom(usage_to_proto(usage))
+        except ValueError:
+            _log.exception("usage cannot be written down as it was told; the estimate stands", extra=_ids(event))
+            event.usage.output_tokens = self._meter._journal.output_tokens(self._slot)
         if error is not None:
-            event.error.CopyFrom(error_to_proto(error))
+            event.error.CopyFrom(told(error))
         event.first_content_us = self._first_content_us
         _set_now(event.end_time)
         self._meter._close(self._slot, event)
@@ -312,6 +316,19 @@ def _opened(
     if request.compute_mode is not None:
         event.compute_mode = compute_mode_to_proto(request.compute_mode)
     return event
+
+
+def told(error: OmnixError) -> errors_pb2.Error:
+    """The error as it is written down: one that cannot be, whatever is wrong with it, by its reason alone."""
+    try:
+        return error_to_proto(error)
+    except ValueError:
+        _log.exception("an error cannot be written down as it was told")
+        return error_to_proto(error_for(error.reason, "The attempt failed; the log of the adapter says why."))
+
+
+def _ids(event: pb.UsageRecorded) -> dict[str, str]:
+    return {"completion_id": event.completion_id, "attempt_id": event.attempt_id}
 
 
 def _set_now(time_of: Timestamp) -> None:

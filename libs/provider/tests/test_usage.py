@@ -1,0 +1,50 @@
+"""Whatever a vendor says, an attempt that reached it has its event, and its reader its end."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest_asyncio
+from omnix.usage.v1 import usage_pb2
+from omnix_kit.caller import Caller
+from omnix_kit.errors import PlatformError, Reason
+from omnix_kit.health import Readiness
+from omnix_kit.ids import uuid7
+from omnix_kit.messaging import Messaging, nats_connection
+from omnix_kit.settings import ServiceSettings
+from omnix_provider.journal import orphans
+from omnix_provider.types import Attempt, CompletionRequest, Usage
+from omnix_provider.usage import Meter, metering
+
+REQUEST = CompletionRequest("gpt-4o", ())
+
+
+def attempt() -> Attempt:
+    return Attempt(uuid7(), uuid7(), 1, Caller("t1", "", "", "k1"), "openai", "gpt-4o")
+
+
+@pytest_asyncio.fixture
+async def away() -> AsyncIterator[Messaging]:
+    """A broker that is not there."""
+    async with nats_connection(ServiceSettings(nats_url="nats://127.0.0.1:9"), Readiness(), "test") as messaging:
+        yield messaging
+
+
+@pytest_asyncio.fixture
+async def meter(away: Messaging, tmp_path: Path) -> AsyncIterator[Meter]:
+    async with metering(away, tmp_path, slots=4, spool_bytes=1_000_000) as standing:
+        yield standing
+
+
+async def test_event_is_kept_although_error_and_usage_cannot_be_written_down(meter: Meter, tmp_path: Path) -> None:
+    metered = meter.open(attempt(), REQUEST, streamed=True, sandbox=False, input_tokens=7)
+    metered.handed_over()
+    metered.progress(5)
+    error = PlatformError("half a pair: \ud83d", reason=Reason.INTERNAL, retry_after=timedelta(seconds=1))
+    metered.close(usage_pb2.ATTEMPT_OUTCOME_FAILED, Usage(output_tokens=2**80), error)
+    [left] = orphans(tmp_path / "0" / "journal")
+    assert left.closed
+    event = usage_pb2.UsageRecorded.FromString(left.event)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+    assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (7, 5, True)
+    assert event.error.message

@@ -1,0 +1,103 @@
+"""What servers answer that were never tested against OpenAI's SDK: each model name is one such answer."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from omnix.usage.v1 import usage_pb2
+from omnix_kit.convert import error_from_proto
+from omnix_kit.errors import Reason
+from omnix_kit.testing import NatsServer
+from omnix_provider.testing import Place, attempt, scene
+
+pytestmark = [pytest.mark.connected, pytest.mark.asyncio(loop_scope="module")]
+
+MODULE = "omnix_adapter_openai"
+
+_WORDS = '"choices":[{"index":0,"message":{"content":"one two three"},"finish_reason":"stop"}]'
+_DELTA = 'data: {"choices":[{"index":0,"delta":{"content":"one two three"},"finish_reason":null}]}\n\n'
+_STOP = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+_NONSENSE = {
+    "beyond-64-bits": '"usage":{"prompt_tokens":99999999999999999999,"completion_tokens":3}',
+    "beyond-any-answer": '"usage":{"prompt_tokens":9,"completion_tokens":1000000001}',
+    "negative": '"usage":{"prompt_tokens":-1,"completion_tokens":3}',
+    "negative-detail": '"usage":{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":-1}}',
+}
+_WHOLE = MappingProxyType({name: (200, f"{{{_WORDS},{usage}}}") for name, usage in _NONSENSE.items()})
+_STREAMED = MappingProxyType(
+    {
+        name: (200, f'{_DELTA}{_STOP}data: {{"choices":[],{usage}}}\n\ndata: [DONE]\n\n')
+        for name, usage in _NONSENSE.items()
+    }
+)
+_EITHER = MappingProxyType(
+    {
+        "half-a-pair": (
+            400,
+            r'{"error":{"message":"It has \ud83d in it.","param":"\ud83d","type":"invalid_request_error"}}',
+        ),
+    }
+)
+
+
+async def _answer(request: web.Request) -> web.Response:
+    asked = await request.json()
+    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER}
+    status, text = answers[asked["model"]]
+    kind = "text/event-stream" if text.startswith("data:") else "application/json"
+    return web.Response(status=status, text=text, content_type=kind)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def vendor() -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", _answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}/v1"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def strange(nats: NatsServer, vendor: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    data: Path = tmp_path_factory.mktemp("adapter")
+    async with scene(MODULE, nats, data, {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": vendor}) as standing:
+        yield standing
+
+
+@pytest.mark.parametrize("model", _NONSENSE)
+async def test_count_that_cannot_be_one_becomes_an_estimate(strange: Place, model: str) -> None:
+    made = attempt(model)
+    answer = await strange.adapter.complete(made)
+    event = await strange.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED
+    assert (event.usage.estimated, event.usage.output_tokens) == (True, 4)
+    assert 0 < event.usage.input_tokens < 100
+    assert answer.completion.usage == event.usage
+
+
+@pytest.mark.parametrize("model", _NONSENSE)
+async def test_stream_whose_count_cannot_be_one_ends_with_an_estimate(strange: Place, model: str) -> None:
+    made = attempt(model)
+    streamed = await strange.stream(made)
+    assert streamed.end is not None
+    assert not streamed.end.HasField("error")
+    event = await strange.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED
+    assert (event.usage.estimated, event.usage.output_tokens) == (True, 4)
+    assert streamed.end.usage == event.usage
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_refusal_that_is_no_text_is_told_and_metered(strange: Place, streamed: bool) -> None:
+    made = attempt("half-a-pair")
+    error = await strange.refused(made, streamed=streamed)
+    assert (error.reason, error.message, error.param) == (Reason.INVALID_REQUEST, "It has ? in it.", "?")
+    event = await strange.readers.usage_of(made)
+    assert error_from_proto(event.error).message == error.message
