@@ -33,6 +33,7 @@ _STREAMED = MappingProxyType(
         for name, usage in _NONSENSE.items()
     }
 )
+_EMPTY_REASON = 'data: {"choices":[{"index":0,"delta":{"content":"one two three"},"finish_reason":""}]}\n\n'
 _EITHER = MappingProxyType(
     {
         "half-a-pair": (
@@ -43,9 +44,12 @@ _EITHER = MappingProxyType(
 )
 
 
+_CUT = MappingProxyType({"empty-reasons": (200, _EMPTY_REASON * 3)})
+
+
 async def _answer(request: web.Request) -> web.Response:
     asked = await request.json()
-    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER}
+    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT}
     status, text = answers[asked["model"]]
     kind = "text/event-stream" if text.startswith("data:") else "application/json"
     return web.Response(status=status, text=text, content_type=kind)
@@ -101,3 +105,11 @@ async def test_refusal_that_is_no_text_is_told_and_metered(strange: Place, strea
     assert (error.reason, error.message, error.param) == (Reason.INVALID_REQUEST, "It has ? in it.", "?")
     event = await strange.readers.usage_of(made)
     assert error_from_proto(event.error).message == error.message
+
+
+async def test_answer_that_is_cut_among_empty_finish_reasons_is_not_whole(strange: Place) -> None:
+    made = attempt("empty-reasons")
+    streamed = await strange.stream(made)
+    assert streamed.end is not None
+    assert error_from_proto(streamed.end.error).reason is Reason.PROVIDER_CUT
+    assert (await strange.readers.usage_of(made)).outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED

@@ -317,7 +317,18 @@ def test_sparse_answer_of_a_compatible_server_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("answer", [b"", b"<html>", b"{}", b'{"choices":[]}', b'{"choices":[{"message":3}]}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>",
+        b"{}",
+        b'{"choices":[]}',
+        b'{"choices":[{"message":3}]}',
+        b'{"choices":[{"message":{"content":"x"}}]}',
+        b'{"choices":[{"message":{"content":"x"},"finish_reason":""}]}',
+    ],
+)
 def test_answer_that_is_none_is_an_error(answer: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         completion_from_wire(answer)
@@ -349,6 +360,8 @@ def _event(delta: dict[str, Any] | None, finish: str | None = None, index: int =
             _event({"tool_calls": [{"index": 0, "function": {"arguments": '{"'}}]}),
             [Chunk(tool_calls=(ToolCallDelta(0, arguments_json='{"'),))],
         ),
+        (_event({"content": "x"}, ""), [Chunk("x")]),
+        (_event({}, ""), []),
         (b'{"choices":[]}', []),
         (b"{}", []),
     ],

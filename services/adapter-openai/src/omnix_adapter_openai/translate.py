@@ -318,6 +318,8 @@ def completion_from_wire(body: bytes) -> Completion:
 
 
 def _choice(choice: wire.Choice, position: int) -> Choice:
+    if not choice.finish_reason:
+        raise msgspec.ValidationError("a choice has no finish reason, so it may not be whole")
     said = choice.message
     reasoning = said.reasoning_content or said.reasoning
     return Choice(
@@ -332,7 +334,7 @@ def _choice(choice: wire.Choice, position: int) -> Choice:
             reasoning=(Reasoned(reasoning),) if reasoning else (),
             refusal=said.refusal or "",
         ),
-        finish_reason=_FINISH_REASONS.get(choice.finish_reason or "", FinishReason.OTHER),
+        finish_reason=_FINISH_REASONS.get(choice.finish_reason, FinishReason.OTHER),
     )
 
 
@@ -382,7 +384,8 @@ def _chunk(choice: wire.ChunkChoice) -> Chunk | None:
     """None for a delta that says nothing, such as the one that only names the role."""
     delta = choice.delta or _SILENT
     reason = choice.finish_reason
-    finish_reason = None if reason is None else _FINISH_REASONS.get(reason, FinishReason.OTHER)
+    # Some servers send an empty reason with every delta until the true one.
+    finish_reason = _FINISH_REASONS.get(reason, FinishReason.OTHER) if reason else None
     text = delta.content or ""
     reasoning = delta.reasoning_content or delta.reasoning
     if delta.tool_calls or reasoning or delta.refusal:
