@@ -147,12 +147,15 @@ async def balanced(suite: Suite) -> list[dict[str, Any]]:
             if not (entry["estimated"] and entry["outcome"] == "interrupted"):
                 problems.append(("never reached the vendor", entry, None))
         elif entry["estimated"]:
-            if abs(entry["output_tokens"] - call.produced_tokens) > TOLERANCE:
+            # Of a whole answer that a process took to its grave nobody here knows the length.
+            unseen = entry["outcome"] == "interrupted" and not entry["streamed"]
+            if abs(entry["output_tokens"] - call.produced_tokens) > TOLERANCE and not unseen:
                 problems.append(("estimate is far off", entry, call))
         elif entry["outcome"] == "succeeded" and (entry["input_tokens"], entry["output_tokens"]) != (
             call.input_tokens,
             call.output_tokens,
         ):
             problems.append(("exact entry differs", entry, call))
-    assert problems == []
+    if problems:
+        pytest.fail("\n".join(map(repr, problems)))
     return entries
