@@ -1,5 +1,6 @@
 """What a process leaves when it dies."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def test_slot_that_is_used_again_forgets_the_former_attempt(tmp_path: Path) -> N
 def test_event_that_does_not_fit_is_refused_at_the_beginning(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal", 1) as journal, pytest.raises(EventTooLarge):
         journal.open(b"x" * 10_000)
+
+
+def test_event_of_which_the_disk_took_only_the_beginning_is_not_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    pwrite = os.pwrite
+    with Journal(path, 2) as journal:
+        slot = journal.open(b"noted")
+        journal.sent(slot)
+        monkeypatch.setattr(os, "pwrite", lambda file, data, at: pwrite(file, data[:3], at))
+        with pytest.raises(OSError, match="No space"):
+            journal.open(b"another")
+        journal.close(slot, b"as it ended")
+        assert journal.taken == 1
+        assert [(each.event, each.closed) for each in orphans(path)] == [(b"noted", False)]
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 4096, b"omnixjn1\xff\xff\x00\x00\x00\x20\x00\x00"])

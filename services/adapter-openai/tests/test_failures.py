@@ -13,6 +13,7 @@ from omnix_kit.convert import error_from_proto
 from omnix_kit.errors import OmnixError, Reason
 from omnix_kit.messaging import Messaging
 from omnix_kit.testing import NatsServer, eventually, nats_server
+from omnix_provider.journal import Journal
 from omnix_provider.testing import Adapter, Place, Streamed, asking, attempt, scene
 from omnix_sandbox.testing import Sandbox
 
@@ -129,6 +130,27 @@ async def test_killed_adapter_leaves_one_interrupted_entry_with_about_what_was_d
         await place.adapter.complete(attempt("sandbox-tokens-3"))
         assert len(place.readers.of(made)) == 1
         assert len(place.readers.of(finished)) == 1
+
+
+async def test_slot_that_cannot_be_read_is_set_aside_and_stops_nothing(
+    own_nats: NatsServer, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    made = attempt()
+    folder = tmp_path / "data" / "adapter-openai" / "0"
+    folder.mkdir(parents=True)
+    with Journal(folder / "journal", 4) as journal:
+        event = usage_pb2.UsageRecorded(attempt_id=made.attempt_id, caller=made.caller)
+        nobodys = usage_pb2.UsageRecorded(attempt_id=attempt().attempt_id)
+        for content in (b"\xff\xff\xff", b"", nobodys.SerializeToString(), event.SerializeToString()):
+            journal.sent(journal.open(content))
+    async with own_scene(own_nats, sandbox, tmp_path / "data") as place:
+        told = await place.readers.usage_of(made)
+        assert told.outcome == usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED
+        await eventually(lambda: "omnix_usage_spool_bytes 0.0" in place.adapter.probe("/metrics")[1])
+        assert len(place.readers.usage) == 1
+        assert sorted(path.read_bytes() for path in (folder / "unreadable").iterdir()) == sorted(
+            (b"\xff\xff\xff", b"", nobodys.SerializeToString())
+        )
 
 
 async def test_second_process_on_the_same_data_closes_what_the_first_left(

@@ -84,13 +84,18 @@ def _word(table: Mapping[NumberT, WordT], value: NumberT, param: str) -> WordT:
     return found
 
 
+def is_tenant(text: str) -> bool:
+    """It may become a part of a subject."""
+    return _TENANT.fullmatch(text) is not None
+
+
 def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
     """:raises InvalidRequest: when an id has not the form of one; ids become parts of subjects."""
     for field, value in (("attempt_id", message.attempt_id), ("completion_id", message.completion_id)):
         if not is_id(value):
             raise InvalidRequest(f"{field} is not an id.", param=field)
     caller = message.caller
-    if not _TENANT.fullmatch(caller.tenant_id):
+    if not is_tenant(caller.tenant_id):
         raise InvalidRequest("tenant_id is not an id.", param="tenant_id")
     return t.Attempt(
         attempt_id=message.attempt_id,

@@ -18,9 +18,13 @@ from omnix_provider.spool import Record, write_at_once
 _log = logging.getLogger(__name__)
 
 _MOST_PROCESSES = 256
+_MOST_UNREADABLE = 100
 
 Closing = Callable[[Orphan], Record]
-"""Makes the event that an orphan is told as."""
+"""Makes the event that an orphan is told as.
+
+:raises ValueError: when the orphan is no event.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,30 @@ class Holding:
 
     def rescue(self, closing: Closing) -> None:
         """Bring the journal's orphans into the spool. Blocking; whoever calls holds the folder."""
-        records = [closing(orphan) for orphan in orphans(self.journal)]
+        records = []
+        for orphan in orphans(self.journal):
+            try:
+                records.append(closing(orphan))
+            except ValueError as exc:
+                aside = self._set_aside(orphan)
+                _log.error(
+                    "a slot of a dead process's journal cannot be read", extra={"error": str(exc), "kept": aside}
+                )
         if records:
             _log.warning("closing attempts of a process that died", extra={"attempts": len(records)})
             write_at_once(self.spool, records)
         self.journal.unlink(missing_ok=True)
+
+    def _set_aside(self, orphan: Orphan) -> str:
+        """Keep what cannot be read for whoever looks into it; the name of its file."""
+        folder = self.root / str(self.number) / "unreadable"
+        folder.mkdir(exist_ok=True)
+        number = sum(1 for _ in folder.iterdir())
+        if number >= _MOST_UNREADABLE:
+            return ""
+        path = folder / f"{number:04}"
+        path.write_bytes(orphan.event)
+        return str(path)
 
     def segments(self) -> list[Path]:
         return sorted(self.spool.glob("*.spool"))

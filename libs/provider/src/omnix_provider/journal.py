@@ -13,6 +13,7 @@ the second leaves the first whole, and the state, one byte, is stored last: when
 to an event that was written completely.
 """
 
+import errno
 import mmap
 import os
 import struct
@@ -71,7 +72,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._events_at = _HEADER.size + slots * _ENTRY.size
         # Written and not merely extended: a hole in a mapped file kills the process when the disk is full.
-        os.pwrite(self._file, _HEADER.pack(_MAGIC, slots, _AREA) + bytes(slots * _ENTRY.size), 0)
+        self._write(_HEADER.pack(_MAGIC, slots, _AREA) + bytes(slots * _ENTRY.size), 0)
         self._table = mmap.mmap(self._file, self._events_at)
         self._free = list(range(slots - 1, -1, -1))
         self._slots = slots
@@ -92,7 +93,7 @@ class Journal:
         if not self._free:
             raise JournalFull
         slot = self._free[-1]
-        os.pwrite(self._file, event, self._area(slot, 0))
+        self._write(event, self._area(slot, 0))
         now = time.time_ns() // 1000
         _ENTRY.pack_into(self._table, self._entry(slot), State.FREE, len(event), 0, 0, 0, now, 0)
         self._table[self._entry(slot)] = State.OPEN
@@ -124,7 +125,7 @@ class Journal:
         if len(event) > _AREA:
             return
         try:
-            os.pwrite(self._file, event, self._area(slot, 1))
+            self._write(event, self._area(slot, 1))
         except OSError:
             return
         at = self._entry(slot)
@@ -145,6 +146,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.shut()
+
+    def _write(self, data: bytes, at: int) -> None:
+        """:raises OSError: also when the disk takes only the beginning."""
+        if os.pwrite(self._file, data, at) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _entry(self, slot: int) -> int:
         return _HEADER.size + slot * _ENTRY.size
@@ -176,5 +182,5 @@ def orphans(path: Path) -> Iterator[Orphan]:
                 continue
             closed = state == State.CLOSED
             content.seek(events_at + (2 * slot + closed) * area)
-            event = content.read(closed_size if closed else open_size)
+            event = content.read(min(closed_size if closed else open_size, area))
             yield Orphan(event, closed, tokens, last, first)

@@ -198,7 +198,11 @@ def read_segment(path: Path) -> Sequence[Record]:
         if len(body) != subject_size + id_size + size or crc32(body) != checksum:
             break
         records.append(
-            Record(body[:subject_size].decode(), body[subject_size : subject_size + id_size].decode(), body[-size:])
+            Record(
+                body[:subject_size].decode(),
+                body[subject_size : subject_size + id_size].decode(),
+                body[subject_size + id_size :],
+            )
         )
         at = end
     if at != len(data):

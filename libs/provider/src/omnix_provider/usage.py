@@ -16,17 +16,19 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from omnix.common.v1 import caller_pb2, errors_pb2
 from omnix.usage.v1 import usage_pb2 as pb
 from omnix_kit import streams, subjects, telemetry
 from omnix_kit.convert import error_to_proto, price_to_proto
 from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
+from omnix_kit.ids import is_id
 from omnix_kit.messaging import Messaging
 from prometheus_client import Counter, Gauge
 
 from omnix_provider.acknowledged import Acknowledged, Outgoing
-from omnix_provider.convert import compute_mode_to_proto, usage_to_proto
+from omnix_provider.convert import compute_mode_to_proto, is_tenant, usage_to_proto
 from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
 from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
@@ -338,15 +340,23 @@ def _set_now(time_of: Timestamp) -> None:
 
 
 def closing(orphan: Orphan) -> Record:
-    """The event of an attempt whose process died: as it had ended, or interrupted with what had come by then."""
-    event = pb.UsageRecorded.FromString(orphan.event)
+    """The event of an attempt whose process died: as it had ended, or interrupted with what had come by then.
+
+    :raises ValueError: when it is none, or lacks what it is stored and found by.
+    """
+    try:
+        event = pb.UsageRecorded.FromString(orphan.event)
+    except DecodeError as exc:
+        raise ValueError("it is no usage event") from exc
+    if not is_id(event.attempt_id) or not is_tenant(event.caller.tenant_id):
+        raise ValueError("it does not say whose it is")
     if not orphan.closed:
-        _INTERRUPTED.inc()
         event.outcome = _OUTCOME_INTERRUPTED
         event.usage.output_tokens = orphan.output_tokens
         event.first_content_us = orphan.first_content_us
         event.end_time.FromMicroseconds(orphan.last_sign_us)
         event.error.CopyFrom(error_to_proto(_DIED))
+        _INTERRUPTED.inc()
     return _record(event, event.SerializeToString())
 
 
