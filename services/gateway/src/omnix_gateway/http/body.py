@@ -1,10 +1,8 @@
 """Bodies, bounded while they arrive."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from omnix_kit.errors import CallerError, Reason
 
@@ -35,6 +33,36 @@ class Bodies:
         self.limits = limits
         self._large = 0
 
+    def in_hand(self) -> "Body":
+        return Body(self)
+
+    def take(self, size: int) -> None:
+        """:raises PlatformError: ``OVERLOADED`` when that many bytes of large bodies are too many."""
+        if self._large + size > self.limits.in_hand:
+            raise overloaded()
+        self._large += size
+
+    def give_back(self, size: int) -> None:
+        self._large -= size
+
+
+class Body:
+    """One body, counted while inside when it is large, and while it arrives."""
+
+    __slots__ = ("_bodies", "_limits", "_taken")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._limits = bodies.limits
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._taken:
+            self._bodies.give_back(self._taken)
+
     async def read(self, scope: Scope, receive: Receive, *, media: bool = False) -> bytearray | bytes:
         """Read a body that may have ``limits.json`` bytes, and more where ``media`` is inline.
 
@@ -42,20 +70,24 @@ class Bodies:
         without any media having begun, for what comes before the first media is JSON alone.
 
         :raises CallerError: ``PAYLOAD_TOO_LARGE``.
+        :raises PlatformError: ``OVERLOADED`` when too much of large bodies is in hand.
         """
-        most = self.limits.media if media else self.limits.json
+        limits = self._limits
+        most = limits.media if media else limits.json
         announced = header(scope, b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
             raise too_large(most)
         try:
-            async with asyncio.timeout(self.limits.timeout):
+            async with asyncio.timeout(limits.timeout):
                 data, more = await self._next(receive)
                 if more:
+                    self._count(len(data))
                     return await self._rest(bytearray(data), receive, most)
         except TimeoutError:
             raise SlowBody from None
         if len(data) > most:
             raise too_large(most)
+        self._count(len(data))
         return data
 
     async def _rest(self, body: bytearray, receive: Receive, most: int) -> bytearray:
@@ -66,34 +98,23 @@ class Bodies:
             body += data
             if len(body) > most:
                 raise too_large(most)
-            if not checked and len(body) > self.limits.json:
-                if not any(body.find(mark, 0, self.limits.json) >= 0 for mark in _INLINE_MEDIA):
-                    raise too_large(self.limits.json)
+            if not checked and len(body) > self._limits.json:
+                if not any(body.find(mark, 0, self._limits.json) >= 0 for mark in _INLINE_MEDIA):
+                    raise too_large(self._limits.json)
                 checked = True
+            self._count(len(body))
         return body
+
+    def _count(self, size: int) -> None:
+        if size > self._limits.json:
+            self._bodies.take(size - self._taken)
+            self._taken = size
 
     async def _next(self, receive: Receive) -> tuple[bytes, bool]:
         message = await receive()
         if message["type"] == "http.request":
             return message["body"], message["more_body"]
         raise ClientGone
-
-    @contextmanager
-    def held(self, size: int) -> Iterator[None]:
-        """Count a large body while it is in hand.
-
-        :raises PlatformError: ``OVERLOADED`` when too many are.
-        """
-        if size <= self.limits.json:
-            yield
-            return
-        if self._large + size > self.limits.in_hand:
-            raise overloaded()
-        self._large += size
-        try:
-            yield
-        finally:
-            self._large -= size
 
 
 def too_large(limit: int) -> CallerError:

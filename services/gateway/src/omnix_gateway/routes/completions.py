@@ -78,9 +78,8 @@ class Completions:
             identity = await self.authenticator.identify(scope["headers"])
             identity.needs(Role.MEMBER)
             exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
-            body = await self.bodies.read(scope, receive, media=True)
-            with self.bodies.held(len(body)):
-                request = self._request(body)
+            with self.bodies.in_hand() as in_hand:
+                request = self._request(await in_hand.read(scope, receive, media=True))
                 completion_id = exchange.completion_id = uuid7()
                 exchange.model = request.model
                 proto = convert.request_to_proto(request)
@@ -179,7 +178,7 @@ class Completions:
             headers.append((b"x-omnix-sandbox", b"true"))
         await begin_events(send, headers)
         include_usage = bool(request.stream_options and request.stream_options.include_usage)
-        client = Client(exchange, receive, send, include_usage=include_usage, wire=scope.get(WIRE))
+        client = Client(exchange, send, scope[WIRE], include_usage)
         return await send_events(stream.reader, client)
 
 

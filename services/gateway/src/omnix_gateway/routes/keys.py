@@ -21,7 +21,8 @@ _decoder = msgspec.json.Decoder(KeyRequest)
 def key_routes(accounts: Accounts, bodies: Bodies, json_depth: int) -> list[HTTPRouteHandler]:
     @post("/v1/keys", guards=[open_to(Role.ADMIN)], name="create_key")
     async def create_key(request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = await bodies.read(request.scope, request.receive)
+        with bodies.in_hand() as in_hand:
+            body = await in_hand.read(request.scope, request.receive)
         asked = convert.new_key_to_proto(decode(body, _decoder, json_depth), identity_of(request))
         response = answered(convert.new_key_from_proto(await accounts.create_key(asked)), 201)
         response.set_header("cache-control", "no-store")
