@@ -413,6 +413,18 @@ async def test_a_client_that_reads_no_more_is_given_up(start: Start, behind: Bac
     writer.close()
 
 
+async def test_a_client_that_does_not_take_the_rest_of_an_ended_answer_is_given_up(
+    start: Start, behind: Backends
+) -> None:
+    gateway: Gateway = await start(stream_bytes=64 * 1024 * 1024, stalled_client_timeout=0.2)
+    behind.router.play = flood
+    _, writer = await stalled_client(gateway)
+    await eventually(lambda: len(behind.router.playing) == 1)
+    await asyncio.gather(*behind.router.playing)
+    await eventually(lambda: OPEN_STREAMS._value.get() == 0)
+    writer.close()
+
+
 async def _watch_fast(gateway: Gateway, completion_id: str) -> list[Event]:
     async with asyncio.timeout(15):
         return await _watch(gateway, completion_id, "")

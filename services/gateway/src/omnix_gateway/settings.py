@@ -59,7 +59,7 @@ class Settings(ServiceSettings):
     idle_margin: Duration = timedelta(seconds=5)
     """How much longer than its sender a reader waits for the next chunk."""
     stalled_client_timeout: Duration = timedelta(seconds=30)
-    """How long a client that was cut off may take to read why."""
+    """How long a client may take to read what was sent to it, before its connection is cut."""
 
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(default_factory=list)
     """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""

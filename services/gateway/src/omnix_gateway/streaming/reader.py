@@ -80,6 +80,8 @@ class Reader:
         self.sender_id = ""
         self.began = clock()
         self.failed_at: float | None = None
+        self.gave_at: float | None = None
+        """Since when the client has been taking what ``take`` gave; None while the reader waits for more."""
         self.left = False
         self.outlet: Outlet | None = None
         """Set by whoever awaits ``take``, once it has sent the stream's beginning."""
@@ -229,6 +231,7 @@ class Reader:
 
     async def take(self) -> Delivery | None:
         """Wait for what there is to send; None asks for a keep-alive."""
+        self.gave_at = None
         while True:
             if self.left:
                 return Delivery(left=True)
@@ -239,7 +242,7 @@ class Reader:
                 elif self._attempt is not None or self._late:
                     self._take_queued(pieces)
             if pieces or self._end is not None or self._error is not None:
-                self._gave = clock()
+                self._gave = self.gave_at = clock()
                 return Delivery(pieces, end=self._end, error=self._error)
             if self._source is not None or self._begin_recording():
                 continue
@@ -247,7 +250,7 @@ class Reader:
                 continue
             if self._keep_alive_due:
                 self._keep_alive_due = False
-                self._gave = clock()
+                self._gave = self.gave_at = clock()
                 return None
             await self._wait()
 

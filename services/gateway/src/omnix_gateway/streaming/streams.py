@@ -204,6 +204,8 @@ class Streams:
         for stream in list(self._open):
             reader = stream.reader
             reader.tick(now, connected_since)
+            if reader.gave_at is not None and now - reader.gave_at > self._limits.stalled_client:
+                stream.abort()
             if reader.failed_at is not None:
                 patience = self._limits.stalled_client if not self._revoked(stream) else _REVOKED_ENDS_WITHIN
                 if now - reader.failed_at > patience:
