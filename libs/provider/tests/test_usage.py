@@ -1,9 +1,11 @@
-"""Whatever a vendor says, an attempt that reached it has its event, and its reader its end."""
+"""Whatever a vendor says, and whatever fails, an attempt that reached it has its event."""
 
+import errno
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.caller import Caller
@@ -12,6 +14,8 @@ from omnix_kit.health import Readiness
 from omnix_kit.ids import uuid7
 from omnix_kit.messaging import Messaging, nats_connection
 from omnix_kit.settings import ServiceSettings
+from omnix_kit.testing import NatsServer, eventually
+from omnix_provider.errors import TooBusy
 from omnix_provider.journal import orphans
 from omnix_provider.types import Attempt, CompletionRequest, Usage
 from omnix_provider.usage import Meter, metering
@@ -48,3 +52,30 @@ async def test_event_is_kept_although_error_and_usage_cannot_be_written_down(met
     assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
     assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (7, 5, True)
     assert event.error.message
+
+
+async def test_disk_that_was_full_once_refuses_nothing_after_the_broker_came_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int, __: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server = NatsServer(tmp_path / "nats")
+    async with (
+        nats_connection(ServiceSettings(nats_url=server.url), Readiness(), "test") as messaging,
+        metering(messaging, tmp_path, slots=4, spool_bytes=1_000_000) as meter,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr("os.write", full)
+            metered = meter.open(attempt(), REQUEST, streamed=False, sandbox=False, input_tokens=7)
+            metered.handed_over()
+            metered.close(usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED, Usage(1, 1))
+            await eventually(lambda: meter.lacking() is not None)
+            with pytest.raises(TooBusy):
+                meter.open(attempt(), REQUEST, streamed=False, sandbox=False, input_tokens=7)
+            try:
+                server.start()
+                await eventually(lambda: meter.lacking() is None)
+            finally:
+                server.kill()
+        assert list(orphans(tmp_path / "0" / "journal")) == []

@@ -74,6 +74,10 @@ class Spool:
         """For readiness."""
         return "the spool of usage events is full" if self.full() else None
 
+    def try_again(self) -> None:
+        """Nothing waits for room any longer: whether there is some shows when the next record comes."""
+        self._refused = False
+
     async def append(self, record: Record) -> None:
         """Return when the record is on the disk.
 

@@ -196,6 +196,7 @@ class Meter:
                     del unsafe[slot]
             _PUBLISHED.inc(sum(stored))
             if all(stored):
+                self._spool.try_again()
                 return
             self._away_until = time.monotonic() + _AWAY_FOR
         slots = list(unsafe)
