@@ -1,6 +1,8 @@
 """Events on disk: in order, bounded, whole."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,27 @@ async def test_damaged_tail_costs_only_the_damaged_record(tmp_path: Path) -> Non
     [segment] = tmp_path.glob("*.spool")
     segment.write_bytes(segment.read_bytes()[:-1])
     assert read_segment(segment) == [record(1)]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_records_after_a_write_that_could_not_be_taken_back_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    spool = Spool(tmp_path, 10_000_000)
+    for number in range(before):
+        await spool.append(record(number))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        patch.setattr(os, "ftruncate", broken)
+        patch.setattr("omnix_provider.spool._pack", lambda _: b"garbage")
+        for _ in range(3):
+            with pytest.raises(SpoolFull):
+                await spool.append(record(9))
+    await spool.append(record(before))
+    assert await drained(spool) == [record(number) for number in range(before + 1)]
+    assert spool.size == 0
+    assert list(tmp_path.iterdir()) == []
+    await spool.close()

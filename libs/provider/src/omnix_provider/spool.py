@@ -129,14 +129,25 @@ class Spool:
             _write_all(self._writing, data)
             os.fsync(self._writing)
         except OSError:
-            os.ftruncate(self._writing, at)
+            self._take_back(self._writing, at)
             raise
         self._written += len(data)
+
+    def _take_back(self, segment: int, at: int) -> None:
+        """Remove what was written of a batch. Where that fails too, nothing may follow what is left of it."""
+        try:
+            os.ftruncate(segment, at)
+        except OSError:
+            os.close(segment)
+            self._writing = None
+            if at == 0:
+                self._segments.pop().unlink()
+            raise
 
     async def oldest(self) -> Sequence[Record]:
         """The records of the oldest segment. Appends go to another one from now on. Empty when there are none."""
         records, dropped = await asyncio.get_running_loop().run_in_executor(self._thread, self._read_oldest)
-        self._size -= dropped
+        self._size = max(0, self._size - dropped)
         if not records and not self._segments and not self._waiting:
             self.filled.clear()
         return records
@@ -156,7 +167,8 @@ class Spool:
 
     async def forget_oldest(self) -> None:
         """The records of the oldest segment are safe elsewhere."""
-        self._size -= await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+        dropped = await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+        self._size = max(0, self._size - dropped)  # a damaged end was never counted
         if not self._segments and not self._waiting:
             self.filled.clear()
 
