@@ -115,11 +115,3 @@ class WhileConnected:
         self._left = True
         if self._task is not None:
             self._task.cancel()
-
-
-async def gone(receive: Receive) -> None:
-    """Return when the client has closed the connection. The body must have been read."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return

@@ -68,7 +68,7 @@ def bounded_head(limit: int, timeout: float) -> type[HttpToolsProtocol]:
             self._head_size = 0
             scope: Scope = self.scope
             scope[ABORT] = self.transport.abort
-            scope[WIRE] = HttpToolsWire(self)
+            scope[WIRE] = HttpToolsWire(self, self)
             scope[CONNECTION] = self
 
         def on_headers_complete(self) -> None:

@@ -1,14 +1,16 @@
-"""The connection of an answer that is being streamed, for writing without a turn of the task that answers."""
+"""The connection of an answer that is being streamed, for what needs no turn of the task that answers."""
 
 from typing import Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from omnix_gateway.http.exchange import Connection
+
 WIRE: Final = "omnix.wire"
 """Where the scope has it."""
 
 
-class Wire(Protocol):
+class Wire(Connection, Protocol):
     def is_free(self) -> bool:
         """Whether a body of open length has begun, and the connection takes more of it at once."""
 
@@ -23,10 +25,12 @@ class HttpToolsWire:
     the state of the later one.
     """
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_protocol", "unwatch", "watch")
 
-    def __init__(self, protocol: HttpToolsProtocol) -> None:
+    def __init__(self, protocol: HttpToolsProtocol, connection: Connection) -> None:
         self._protocol = protocol
+        self.watch = connection.watch
+        self.unwatch = connection.unwatch
 
     def is_free(self) -> bool:
         protocol = self._protocol

@@ -1,6 +1,5 @@
 """Sending a stream to a client as server-sent events."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from omnix_kit.errors import Reason, error_for
 from omnix_gateway import metrics
 from omnix_gateway.chat.sse import DONE, KEEP_ALIVE, Encoder, error_event
 from omnix_gateway.errors import code_of
-from omnix_gateway.http.exchange import Exchange, Headers, Receive, Send, gone
+from omnix_gateway.http.exchange import Exchange, Headers, Send
 from omnix_gateway.http.wire import Wire
 from omnix_gateway.streaming.convert import Chunk, End
 from omnix_gateway.streaming.reader import Pieces, Reader
@@ -33,13 +32,11 @@ class Client:
     """Who gets the events."""
 
     exchange: Exchange
-    receive: Receive
     send: Send
+    wire: Wire
     include_usage: bool
     last_seen: int = -1
     """Number of the last event that it has."""
-    wire: Wire | None = None
-    """The connection itself, where the server shows it: single events then need no task's turn."""
 
 
 async def begin_events(send: Send, headers: Headers) -> None:
@@ -53,7 +50,7 @@ async def send_events(reader: Reader, client: Client) -> bool:
     """Send until the stream ends, well or not. Answers False when the client left or the gateway failed before."""
     exchange = client.exchange
     exchange.streamed = True
-    watcher = asyncio.create_task(_watch(client.receive, reader))
+    client.wire.watch(reader.leave)
     try:
         how = await _send(reader, client)
     except Exception:
@@ -63,7 +60,7 @@ async def send_events(reader: Reader, client: Client) -> bool:
         await client.send(last)
         how = _DEFECT
     finally:
-        watcher.cancel()
+        client.wire.unwatch(reader.leave)
     exchange.stream_end = how
     metrics.STREAM_ENDS.labels(how).inc()
     return how not in _GOES_ON
@@ -97,7 +94,7 @@ async def _send(reader: Reader, client: Client) -> str:
             await send(message)
         if over:
             return "whole" if delivery.error is None else code_of(delivery.error.reason)
-        if reader.outlet is None and events is not None and client.wire is not None:
+        if reader.outlet is None and events is not None:
             reader.outlet = _Outlet(events, client.wire)
 
 
@@ -136,8 +133,3 @@ class _Outlet:
         self._events.write(pieces, parts)
         if parts:
             self._wire.write(b"".join(parts))
-
-
-async def _watch(receive: Receive, reader: Reader) -> None:
-    await gone(receive)
-    reader.leave()

@@ -63,7 +63,7 @@ class StreamRoutes:
                     exchange.model = found.start.model
                     headers.append((b"x-omnix-model", found.start.model.encode()))
                 await begin_events(send, headers)
-                client = Client(exchange, receive, send, query.include_usage, last_seen, scope.get(WIRE))
+                client = Client(exchange, send, scope[WIRE], query.include_usage, last_seen)
                 await send_events(stream.reader, client)
 
         return watch
