@@ -304,6 +304,55 @@ async def test_a_resumed_stream_is_equal_byte_for_byte_at_any_gateway(
     assert [event.raw for event in await _watch(other, stream_id, "2")] == [event.raw for event in original[3:]]
 
 
+async def test_late_readers_follow_the_attempt_that_answers(gateway: Gateway, start: Start, behind: Backends) -> None:
+    other: Gateway = await start()
+    given_up: list[Publisher] = []
+
+    async def before(publisher: Publisher) -> None:
+        lost = Publisher(behind.messaging, publisher.request)
+        await lost.text("of", " a", " dead", " attempt")
+        given_up.append(lost)
+        publisher.attempt = 2
+
+    async def play(publisher: Publisher) -> None:
+        await publisher.text("Right")
+        await given_up[0].finish(error_for(Reason.CANCELLED, "Cancelled."))
+        await publisher.text(" answer")
+        await publisher.finish()
+
+    behind.router.before, behind.router.play = before, play
+    original = await answer_of(gateway)
+    assert_whole(original, "Right answer")
+    stream_id = original[0].json["id"]
+    for last in ("", "0"):
+        again = await _watch(other, stream_id, last)
+        assert [event.raw for event in again] == [event.raw for event in original[1 if last else 0 :]]
+
+
+async def test_a_watcher_of_an_attempt_that_is_given_up_is_told(
+    gateway: Gateway, start: Start, behind: Backends
+) -> None:
+    other: Gateway = await start()
+    begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    go = asyncio.Event()
+
+    async def before(publisher: Publisher) -> None:
+        await Publisher(behind.messaging, publisher.request).text("of a dead attempt")
+        publisher.attempt = 2
+        begun.set_result(publisher.completion_id)
+        await go.wait()
+
+    behind.router.before = before
+    asking = asyncio.create_task(answer_of(gateway))
+    async with asyncio.timeout(10):
+        async with other.http.stream("GET", f"/v1/streams/{await begun}") as response:
+            stream = events(response)
+            assert (await anext(stream)).text == "of a dead attempt"
+            go.set()
+            assert_cut([event async for event in stream], "stream_lost")
+        assert_whole(await asking, "Hello wörld 🌍.")
+
+
 async def _watch(gateway: Gateway, stream_id: str, last: str) -> list[Event]:
     async with gateway.http.stream("GET", f"/v1/streams/{stream_id}", params={"last_event_id": last}) as response:
         assert response.status_code == 200, await response.aread()

@@ -74,7 +74,7 @@ class Reader:
     def __init__(
         self, completion_id: str, recorded: Callable[[str], AsyncGenerator[bytes, None]], limits: Limits, *, late: bool
     ) -> None:
-        """:param late: it joins a stream that goes on: it begins in the recording and follows the attempt there."""
+        """:param late: it joins a stream that goes on, and is told no attempt: it follows the last one recorded."""
         self.completion_id = completion_id
         self.start: Start | None = None
         self.sender_id = ""
@@ -89,6 +89,7 @@ class Reader:
         self._limits = limits
         self._attempt: int | None = None
         self._late = late
+        self._surveyed = not late
         self._idle_timeout = _IDLE_UNLESS_TOLD
         self._queue: deque[bytes] = deque()
         self._queued = 0
@@ -239,20 +240,24 @@ class Reader:
             if self._error is None:
                 if self._source is not None:
                     await self._take_recorded(self._source, pieces)
-                elif self._attempt is not None or self._late:
+                elif self._may_take():
                     self._take_queued(pieces)
             if pieces or self._end is not None or self._error is not None:
                 self._gave = self.gave_at = clock()
                 return Delivery(pieces, end=self._end, error=self._error)
             if self._source is not None or self._begin_recording():
                 continue
-            if self._queue and (self._attempt is not None or self._late):
+            if self._queue and self._may_take():
                 continue
             if self._keep_alive_due:
                 self._keep_alive_due = False
                 self._gave = self.gave_at = clock()
                 return None
             await self._wait()
+
+    def _may_take(self) -> bool:
+        """Whether it is known which attempt to follow, or that the next one is it."""
+        return self._surveyed and (self._attempt is not None or self._late)
 
     def _begin_recording(self) -> bool:
         """Begin to read the recording when there is a reason to, and it is time."""
@@ -270,14 +275,22 @@ class Reader:
 
     async def _take_recorded(self, source: AsyncGenerator[bytes, None], pieces: Pieces) -> None:
         before = self._next
+        surveys = not self._surveyed
         try:
             for _ in range(_TAKE_RECORDED):
-                self._accept(await anext(source), pieces)
+                data = await anext(source)
+                if surveys:
+                    self._survey(data)
+                else:
+                    self._accept(data, pieces)
                 if self._end is not None or self._error is not None:
                     return
         except StopAsyncIteration:
             self._source = None
-            if self._next == before and not self._queue and self._doom is not None:
+            if surveys:
+                self._surveyed = True
+                self._source = self._recorded(self.completion_id)
+            elif self._next == before and not self._queue and self._doom is not None:
                 self.fail(self._doom)
         except PlatformError:
             self._source = None
@@ -296,13 +309,16 @@ class Reader:
             self._queued -= taken
             self._probe_after = _FIRST_PROBE_AFTER
 
-    def _accept(self, data: bytes, pieces: Pieces) -> None:
+    def _read(self, data: bytes) -> Chunks | None:
         try:
-            message = chunks_from_bytes(data)
+            return chunks_from_bytes(data)
         except DecodeError:
             self.fail(_lost("A message of the stream cannot be read."))
-            return
-        if message.attempt != self._attempt and not self._follow(message.attempt):
+            return None
+
+    def _accept(self, data: bytes, pieces: Pieces) -> None:
+        message = self._read(data)
+        if message is None or (message.attempt != self._attempt and not self._follow(message.attempt)):
             return
         if message.first_seq > self._next:
             if self._gap_since is None:
@@ -314,16 +330,23 @@ class Reader:
         if self._ahead:
             self._append_what_waited(pieces)
 
+    def _survey(self, data: bytes) -> None:
+        """The router may have given up an attempt that was recorded; the one after it is the answer."""
+        message = self._read(data)
+        if message is not None:
+            self._attempt = max(self._attempt or 0, message.attempt)
+
     def _follow(self, attempt: int) -> bool:
-        """For late readers, who are told no attempt: follow the first one that is recorded."""
-        if not self._late:
+        """For late readers: whether an attempt is the answer after all. Two answers are never put together."""
+        if not self._late or attempt < (self._attempt or 0):
             return False
-        if self._attempt is None:
-            self._attempt = attempt
-            return True
-        if attempt > self._attempt:
+        if self._next or self.start is not None:
             self.fail(_lost("The answer was begun anew."))
-        return False
+            return False
+        self._attempt = attempt
+        self._ahead.clear()
+        self._gap_since = None
+        return True
 
     def _append_what_waited(self, pieces: Pieces) -> None:
         while self._ahead and self._end is None and self._error is None:
