@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -44,12 +45,27 @@ _EITHER = MappingProxyType(
 )
 
 
+_LARGE = "日本語 text " * 100_000
+
+
+def _delta(delta: object) -> str:
+    event = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    return f"data: {msgspec.json.encode(event).decode()}\n\n"
+
+
+_HUGE = MappingProxyType(
+    {
+        "huge-reasoning": (200, _delta({"reasoning_content": _LARGE}) + _STOP),
+        "huge-refusal": (200, _delta({"refusal": _LARGE}) + _STOP),
+        "huge-name": (200, _DELTA + _delta({"tool_calls": [{"index": 0, "function": {"name": _LARGE}}]}) + _STOP),
+    }
+)
 _CUT = MappingProxyType({"empty-reasons": (200, _EMPTY_REASON * 3)})
 
 
 async def _answer(request: web.Request) -> web.Response:
     asked = await request.json()
-    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT}
+    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT, **_HUGE}
     status, text = answers[asked["model"]]
     kind = "text/event-stream" if text.startswith("data:") else "application/json"
     return web.Response(status=status, text=text, content_type=kind)
@@ -113,3 +129,23 @@ async def test_answer_that_is_cut_among_empty_finish_reasons_is_not_whole(strang
     assert streamed.end is not None
     assert error_from_proto(streamed.end.error).reason is Reason.PROVIDER_CUT
     assert (await strange.readers.usage_of(made)).outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+
+
+@pytest.mark.parametrize("model", ["huge-reasoning", "huge-refusal"])
+async def test_huge_delta_comes_whole_in_many_messages(strange: Place, model: str) -> None:
+    streamed = await strange.stream(attempt(model))
+    assert streamed.end is not None
+    assert not streamed.end.HasField("error")
+    said = [chunk for _, chunk in sorted(streamed.chunks.items())]
+    assert "".join(chunk.reasoning.text + chunk.refusal for chunk in said) == _LARGE
+    assert streamed.messages > 20
+
+
+async def test_piece_that_no_message_can_carry_ends_its_own_stream_alone(strange: Place) -> None:
+    made = attempt("huge-name")
+    streamed = await strange.stream(made)
+    assert streamed.text == "one two three"
+    assert streamed.end is not None
+    assert error_from_proto(streamed.end.error).reason is Reason.PROVIDER_MALFORMED
+    assert (await strange.readers.usage_of(made)).outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+    assert (await strange.stream(attempt("huge-refusal"))).end is not None

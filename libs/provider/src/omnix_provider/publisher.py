@@ -28,6 +28,8 @@ from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
 _log = logging.getLogger(__name__)
 
 _MESSAGE_BYTES = 64 * 1024
+_LARGEST_MESSAGE = 256 * 1024
+"""What cannot be cut, such as a signature, may make a message this large; readers hold a few of them."""
 _DELTA_CHARACTERS = 12 * 1024
 """A delta that is longer is split: at four bytes a character it still fits into a message."""
 _KEPT_BYTES_A_STREAM = 256 * 1024
@@ -42,6 +44,10 @@ _HEARTBEAT_EVERY = 1.0
 _MESSAGES = Counter("omnix_chunk_messages_total", "Messages of chunks published, repetitions included.")
 _REPEATED = Counter("omnix_chunk_messages_repeated_total", "Messages published again after a reconnection.")
 _FORGOTTEN = Counter("omnix_chunk_messages_forgotten_total", "Messages dropped unsent, because too many were kept.")
+
+
+class MessageTooLarge(ValueError):
+    """A chunk cannot be cut into pieces that a message can carry."""
 
 
 class _Kept:
@@ -125,7 +131,10 @@ class ChunkStream:
         self._start = start
 
     async def send(self, chunks: Sequence[Chunk]) -> None:
-        """Publish chunks that arrived together. While the broker is away they are kept and nothing waits."""
+        """Publish chunks that arrived together. While the broker is away they are kept and nothing waits.
+
+        :raises MessageTooLarge: for a chunk that no message can carry; it does not count among those of the stream.
+        """
         if (
             len(chunks) == 1
             and self._start is None
@@ -142,7 +151,7 @@ class ChunkStream:
                 await self._go()
             return
         for group in _groups(chunks):
-            self._keep([self._number(chunk) for chunk in group])
+            self._keep([chunk_to_proto(chunk) for chunk in group])
             await self._go()
 
     async def end(self, end: pb.End) -> None:
@@ -153,11 +162,6 @@ class ChunkStream:
         self._publisher._ended(self)
         await self._go()
 
-    def _number(self, chunk: Chunk) -> pb.Chunk:
-        message = chunk_to_proto(chunk)
-        self._digest = digest(self._digest, message)
-        return message
-
     def _keep(self, chunks: list[pb.Chunk], end: pb.End | None = None) -> None:
         message = pb.CompletionChunks(
             completion_id="" if self._start is None else self._completion_id,
@@ -167,9 +171,14 @@ class ChunkStream:
             start=self._start,
             end=end,
         )
+        data = message.SerializeToString()
+        if end is None and len(data) > min(_LARGEST_MESSAGE, self._publisher.max_payload):
+            raise MessageTooLarge(f"a message of {len(data)} bytes cannot be published")
+        for chunk in chunks:
+            self._digest = digest(self._digest, chunk)
         self._start = None
         self._seq += len(chunks)
-        self._kept.append(message.SerializeToString())
+        self._kept.append(data)
 
     async def _go(self) -> None:
         """Leave what is kept to the next gathering, or, when that is much, wait until it is sent."""
@@ -185,11 +194,16 @@ class ChunkStream:
             return
         self._sending = True
         count = 0
+        at_most = self._publisher.max_payload
         try:
             while kept.sent < len(kept):
                 kept.sent += 1
+                message = kept[kept.sent - 1]
+                if len(message) > at_most:  # of a server that takes less than the one before; the gap will show
+                    _FORGOTTEN.inc()
+                    continue
                 count += 1
-                yield kept.subject, kept[kept.sent - 1]
+                yield kept.subject, message
         except GeneratorExit:
             kept.sent = max(0, kept.sent - 1)  # the last one was not handed over
             raise
@@ -212,6 +226,11 @@ class Publisher:
         self._wake = asyncio.Event()
         self._came_back = asyncio.Event()
         self.sender_id = sender_id
+
+    @property
+    def max_payload(self) -> int:
+        """Of the broker that is connected, or was last."""
+        return self._messaging.client.max_payload
 
     def stream(self, subject: str, completion_id: str, attempt: int) -> ChunkStream:
         """Open a stream. Whoever opens it ends it, or abandons it while nothing was sent."""
@@ -345,9 +364,9 @@ def _groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
 def _characters(chunk: Chunk) -> int:
     count = len(chunk.text) + len(chunk.refusal)
     if chunk.reasoning is not None:
-        count += len(chunk.reasoning.text)
+        count += len(chunk.reasoning.text) + len(chunk.reasoning.signature) + len(chunk.reasoning.redacted)
     for call in chunk.tool_calls:
-        count += len(call.id) + len(call.name) + len(call.arguments_json)
+        count += len(call.id) + len(call.name) + len(call.arguments_json) + len(call.signature)
     return count
 
 

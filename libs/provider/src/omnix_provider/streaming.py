@@ -17,9 +17,9 @@ from omnix_kit.errors import OmnixError, PlatformError, Reason
 from omnix_provider import estimate
 from omnix_provider.attempts import Running
 from omnix_provider.convert import head_to_proto, usage_to_proto
-from omnix_provider.errors import Cancelled, Cut, TimedOut
+from omnix_provider.errors import Cancelled, Cut, Malformed, TimedOut
 from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
-from omnix_provider.publisher import ChunkStream, Publisher
+from omnix_provider.publisher import ChunkStream, MessageTooLarge, Publisher
 from omnix_provider.types import Attempt, Batch, Chunk, CompletionRequest, Head, Provider, Usage
 from omnix_provider.usage import Metered, told
 
@@ -77,6 +77,7 @@ class Streaming:
         self._running = running
         self._watch.within(self._limits.first_content.total_seconds())
         error: OmnixError | None
+        untold = False  # something that came may not have gone out
         try:
             await self._relay()
             error = self._missing()
@@ -84,12 +85,16 @@ class Streaming:
             error = running.ending or Cancelled("The attempt was cancelled.")
         except OmnixError as exc:
             error = exc
+        except MessageTooLarge:
+            untold = True
+            error = Malformed("A piece of the provider's answer is too large.", provider=self._attempt.provider)
         except Exception:
+            untold = True
             _log.exception("attempt failed by a defect")
             error = PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
         running.over = True
         self._watch.stop()
-        if self._whole():
+        if self._whole() and not untold:
             error = None  # what went wrong after the last finish reason takes nothing from the answer
         try:
             await self._finish(error)
