@@ -175,6 +175,24 @@ async def test_a_cut_answer_raises_api_error_in_the_sdk(gateway: Gateway, behind
     assert (told.value.code, told.value.message) == ("provider_cut", "The provider broke off.")
 
 
+async def test_an_answer_that_has_ended_is_never_called_resumable(gateway: Gateway, behind: Backends) -> None:
+    """Resuming would give the same end, again and again."""
+
+    async def play(publisher: Publisher) -> None:
+        await publisher.text("half an ans")
+        await publisher.finish(error_for(Reason.SHUTTING_DOWN, "The adapter is being stopped."))
+
+    async def other_play(publisher: Publisher) -> None:
+        await publisher.text("a")
+        await publisher.publish(publisher.message(end=publisher.end_of(wrong=1)))
+
+    for how, code in ((play, "shutting_down"), (other_play, "stream_lost")):
+        behind.router.play = how
+        found = await answer_of(gateway)
+        assert_cut(found, code)
+        assert error_in(found)["resumable"] is False
+
+
 async def test_an_error_before_the_first_content_is_an_http_error(gateway: Gateway, behind: Backends) -> None:
     behind.router.error = error_for(Reason.PROVIDER_OVERLOADED, "Too busy.", provider="openai")
     with pytest.raises(openai.InternalServerError) as told:

@@ -26,8 +26,6 @@ CODES: Final[Mapping[Reason, str]] = MappingProxyType(
 
 _WAIT_UNLESS_TOLD = timedelta(seconds=1)
 _REFUSALS = frozenset({429, 503})
-RESUMABLE = frozenset({Reason.STREAM_TOO_SLOW, Reason.SHUTTING_DOWN, Reason.STREAM_LOST})
-"""The answer goes on without this reader; ``GET /v1/streams/{id}`` gives the rest."""
 
 
 class ErrorBody(msgspec.Struct, kw_only=True, omit_defaults=False):

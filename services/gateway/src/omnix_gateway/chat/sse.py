@@ -6,7 +6,7 @@ import msgspec
 from omnix_kit.errors import OmnixError
 
 from omnix_gateway.chat.convert import FINISH_REASONS, reasoning_detail, usage_from_proto
-from omnix_gateway.errors import RESUMABLE, ErrorBody, error_body
+from omnix_gateway.errors import ErrorBody, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ class ErrorEvent(msgspec.Struct):
     error: StreamError
 
 
-def error_event(error: OmnixError, completion_id: str) -> bytes:
+def error_event(error: OmnixError, completion_id: str, *, resumable: bool = False) -> bytes:
     """The last event of a stream that did not end well: OpenAI's clients raise ``APIError`` on it."""
     body = error_body(error)
     told = StreamError(
@@ -123,7 +123,7 @@ def error_event(error: OmnixError, completion_id: str) -> bytes:
         type=body.type,
         param=body.param,
         code=body.code,
-        resumable=error.reason in RESUMABLE,
+        resumable=resumable,
         stream_id=f"chatcmpl-{completion_id}",
     )
     return b"data: " + _encode(ErrorEvent(told)) + b"\n\n"

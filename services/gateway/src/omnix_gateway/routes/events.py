@@ -86,7 +86,7 @@ async def _send(reader: Reader, client: Client) -> str:
             if delivery.end is not None:
                 events.end(delivery.end, parts)
         if delivery.error is not None:
-            parts.append(error_event(delivery.error, reader.completion_id))
+            parts.append(error_event(delivery.error, reader.completion_id, resumable=delivery.resumable))
         over = delivery.end is not None or delivery.error is not None
         if parts or over:
             message["body"] = b"".join(parts)

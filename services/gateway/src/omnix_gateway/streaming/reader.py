@@ -64,6 +64,8 @@ class Delivery:
     pieces: Pieces = field(default_factory=list)
     end: End | None = None
     error: OmnixError | None = None
+    resumable: bool = False
+    """Whether reading again, here or elsewhere, can give the rest."""
     left: bool = False
     """The client has left; nothing can be sent any more."""
 
@@ -101,6 +103,7 @@ class Reader:
         self._held: Pieces = []
         self._end: End | None = None
         self._error: OmnixError | None = None
+        self._resumable = False
         self._doom: OmnixError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._source: AsyncGenerator[bytes, None] | None = None
@@ -137,7 +140,8 @@ class Reader:
                 self._wants_recording = True
             else:
                 metrics.SLOW_READERS.inc()
-                self.fail(error_for(Reason.STREAM_TOO_SLOW, "The client reads too slowly; resume the stream to go on."))
+                slow = error_for(Reason.STREAM_TOO_SLOW, "The client reads too slowly; resume the stream to go on.")
+                self.fail(slow, resumable=True)
             return False
         self._doom = None
         self._queue.append(data)
@@ -183,10 +187,14 @@ class Reader:
         self._heard = clock()
         self._wake()
 
-    def fail(self, error: OmnixError) -> None:
-        """End the stream with an error; the first one counts."""
+    def fail(self, error: OmnixError, *, resumable: bool = False) -> None:
+        """End the stream with an error; the first one counts.
+
+        :param resumable: it is this reader that fails, and not the stream.
+        """
         if self._error is None and self._end is None:
             self._error = error
+            self._resumable = resumable
             self.failed_at = clock()
             self._queue.clear()
             self._ahead.clear()
@@ -219,7 +227,7 @@ class Reader:
         if self._gap_since is not None and connected_since is not None:
             if now - max(self._gap_since, connected_since) > self._limits.gap_timeout:
                 metrics.GAPS_LOST.inc()
-                self.fail(_lost("Chunks of the stream were lost."))
+                self.fail(_lost("Chunks of the stream were lost."), resumable=True)
             return
         silence = now - self._heard
         if silence > self._idle_timeout + self._limits.idle_margin:
@@ -244,7 +252,7 @@ class Reader:
                     self._take_queued(pieces)
             if pieces or self._end is not None or self._error is not None:
                 self._gave = self.gave_at = clock()
-                return Delivery(pieces, end=self._end, error=self._error)
+                return Delivery(pieces, end=self._end, error=self._error, resumable=self._resumable)
             if self._source is not None or self._begin_recording():
                 continue
             if self._queue and self._may_take():
@@ -291,12 +299,12 @@ class Reader:
                 self._surveyed = True
                 self._source = self._recorded(self.completion_id)
             elif self._next == before and not self._queue and self._doom is not None:
-                self.fail(self._doom)
+                self.fail(self._doom, resumable=self._doom.reason is Reason.STREAM_LOST)
         except PlatformError:
             self._source = None
             self._wants_recording = True  # tried again after a pause
             if self._doom is not None:
-                self.fail(self._doom)
+                self.fail(self._doom, resumable=self._doom.reason is Reason.STREAM_LOST)
 
     def _take_queued(self, pieces: Pieces) -> None:
         taken = 0

@@ -174,7 +174,8 @@ class Streams:
     def end_all(self) -> None:
         """The process is being stopped: every stream ends, and can be resumed elsewhere."""
         for stream in self._open:
-            stream.reader.fail(error_for(Reason.SHUTTING_DOWN, SHUTTING_DOWN, retry_after=timedelta(seconds=1)))
+            stopping = error_for(Reason.SHUTTING_DOWN, SHUTTING_DOWN, retry_after=timedelta(seconds=1))
+            stream.reader.fail(stopping, resumable=True)
 
     # What time demands.
 
