@@ -184,7 +184,8 @@ class Reader:
         self._attempt = attempt
         self.sender_id = sender_id
         self._idle_timeout = idle_timeout or _IDLE_UNLESS_TOLD
-        self._heard = clock()
+        self._doom = None
+        self._heard = self._gave = clock()
         self._wake()
 
     def fail(self, error: OmnixError, *, resumable: bool = False) -> None:
@@ -219,8 +220,8 @@ class Reader:
 
     def tick(self, now: float, connected_since: float | None) -> None:
         """Do what time demands. ``connected_since`` is None while NATS is away."""
-        if self._error is not None or self._end is not None:
-            return
+        if self._error is not None or self._end is not None or (self._attempt is None and not self._late):
+            return  # until an attempt is committed, the call to the router has its own time
         if now - self._gave >= self._limits.keep_alive:
             self._keep_alive_due = True
             self._wake()
