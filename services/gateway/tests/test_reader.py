@@ -1,5 +1,6 @@
 """What a reader does when time passes, with a recording that the test holds."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from omnix.completion.v1 import completion_pb2 as pb
@@ -57,3 +58,22 @@ async def test_a_long_wait_for_the_first_content_neither_ends_the_stream_nor_rea
         reader.offer(data)
     assert await text_of(reader) == "ab"
     assert recorded.asked == 0
+
+
+async def test_what_comes_after_a_gap_is_held_up_to_a_bound_and_read_from_the_recording() -> None:
+    recorded = Recorded()
+    limits = Limits(bytes=10_000)
+    reader = Reader("c", recorded.read, limits, late=False)
+    reader.commit(1, "sender", None)
+    texts = [letter * 3_000 for letter in "abcdefgh"]
+    messages = stream_of(*texts)
+    taking = asyncio.create_task(text_of(reader))
+    for position, data in enumerate(messages):
+        if position != 1:
+            reader.offer(data)
+            for _ in range(5):
+                await asyncio.sleep(0)
+    assert sum(size for _, size in reader._ahead.values()) <= limits.bytes
+    recorded.messages = messages
+    async with asyncio.timeout(5):
+        assert await taking == "".join(texts)

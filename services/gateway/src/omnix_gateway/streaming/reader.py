@@ -95,7 +95,8 @@ class Reader:
         self._idle_timeout = _IDLE_UNLESS_TOLD
         self._queue: deque[bytes] = deque()
         self._queued = 0
-        self._ahead: dict[int, Chunks] = {}
+        self._ahead: dict[int, tuple[Chunks, int]] = {}
+        self._ahead_bytes = 0
         self._next = 0
         self._digest = 0
         self._seen: set[int] = set()
@@ -199,6 +200,7 @@ class Reader:
             self.failed_at = clock()
             self._queue.clear()
             self._ahead.clear()
+            self._ahead_bytes = 0
             self._wake()
 
     def doom(self, error: OmnixError) -> bool:
@@ -332,12 +334,21 @@ class Reader:
         if message.first_seq > self._next:
             if self._gap_since is None:
                 self._gap_since = clock()
-            if len(self._ahead) < self._limits.messages:
-                self._ahead[message.first_seq] = message
+            self._keep_ahead(message, len(data))
             return
         self._append(message, pieces)
         if self._ahead:
             self._append_what_waited(pieces)
+
+    def _keep_ahead(self, message: Chunks, size: int) -> None:
+        """Keep what comes after a gap, as much as may wait; the recording has the rest."""
+        if message.first_seq in self._ahead:
+            return
+        if len(self._ahead) < self._limits.messages and self._ahead_bytes + size <= self._limits.bytes:
+            self._ahead[message.first_seq] = message, size
+            self._ahead_bytes += size
+        else:
+            self._wants_recording = True
 
     def _survey(self, data: bytes) -> None:
         """The router may have given up an attempt that was recorded; the one after it is the answer."""
@@ -354,6 +365,7 @@ class Reader:
             return False
         self._attempt = attempt
         self._ahead.clear()
+        self._ahead_bytes = 0
         self._gap_since = None
         return True
 
@@ -362,7 +374,9 @@ class Reader:
             first = min(self._ahead)
             if first > self._next:
                 return
-            self._append(self._ahead.pop(first), pieces)
+            message, size = self._ahead.pop(first)
+            self._ahead_bytes -= size
+            self._append(message, pieces)
         if self._gap_since is not None:
             self._gap_since = None
             metrics.GAPS_FILLED.inc()
