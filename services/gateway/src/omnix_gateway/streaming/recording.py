@@ -88,7 +88,7 @@ class Recording:
 
         inbox = client.new_inbox()
         try:
-            async with self._turns, asyncio.timeout(_WITHIN):
+            async with asyncio.timeout(_WITHIN), self._turns:
                 subscription = await client.subscribe(inbox, cb=on_message)
                 try:
                     await client.publish(_API, msgspec.json.encode(asked), reply=inbox)
