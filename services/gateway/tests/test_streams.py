@@ -410,8 +410,10 @@ async def test_the_owner_check_holds_at_other_gateways(gateway: Gateway, start: 
 
 async def test_a_bad_last_event_id_is_refused(gateway: Gateway) -> None:
     found = await answer_of(gateway)
-    told = await gateway.http.get(f"/v1/streams/{found[0].json['id']}", headers={"last-event-id": "x"})
-    assert (told.status_code, told.json()["error"]["param"]) == (400, "last_event_id")
+    for bad in ("x", "²", "-1", "1" * 13):
+        sent = {"last-event-id": bad.encode("latin-1")}
+        told = await gateway.http.get(f"/v1/streams/{found[0].json['id']}", headers=sent)  # type: ignore[arg-type]
+        assert (told.status_code, told.json()["error"]["param"]) == (400, "last_event_id")
 
 
 async def test_streams_of_a_revoked_key_end(gateway: Gateway, behind: Backends) -> None:

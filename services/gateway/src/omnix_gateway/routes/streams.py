@@ -131,7 +131,7 @@ def _start_of(recorded: Recorded) -> Start | None:
 def _last_seen(text: str | None) -> int:
     if not text:
         return -1
-    if not text.isdigit() or len(text) > 12:
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
         raise invalid("'Last-Event-ID' must be the id of an event of this stream: a number.", "last_event_id")
     return int(text)
 
