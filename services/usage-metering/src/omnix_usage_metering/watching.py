@@ -31,7 +31,11 @@ async def watching(name: str, readiness: Readiness, look: Look) -> AsyncIterator
     async def watch() -> None:
         nonlocal problem
         while True:
-            problem = await look()
+            try:
+                problem = await look()
+            except Exception:  # whatever it is, nobody else would look again
+                _log.exception("looking failed by a defect", extra={"at": name})
+                problem = "could not be looked at; the log says why"
             await asyncio.sleep(_LOOK_EVERY if problem is None else _LOOK_AGAIN_AFTER)
 
     task = asyncio.create_task(watch())
