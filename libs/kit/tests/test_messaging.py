@@ -110,3 +110,26 @@ async def test_stream_in_memory_is_made_again_after_the_server_was_killed(nats: 
         nats.start()
         await eventually(lambda: messaging.lacking() is None)
         await messaging.publish_durable(subjects.chunks("gw", "c1"), b"chunk", "id-2")
+
+
+async def test_hook_with_a_defect_is_run_again(nats: NatsServer) -> None:
+    runs: list[int] = []
+
+    async def hook() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise KeyError("a defect")
+
+    async with nats_connection(ServiceSettings(nats_url=nats.url), Readiness(), "test") as messaging:
+        messaging.at_connection(hook)
+        async with asyncio.timeout(10):
+            await messaging.ready()
+        assert len(runs) == 2
+
+
+async def test_publishing_to_a_server_that_reads_nothing_ends_in_time(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        with nats.paused():
+            async with asyncio.timeout(6):
+                with pytest.raises(PlatformError):
+                    await messaging.publish_all(("a.b", bytes(512 * 1024)) for _ in range(200))

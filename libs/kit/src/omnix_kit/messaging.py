@@ -90,9 +90,11 @@ class Messaging:
         if not self.client.is_connected:
             raise _away()
         try:
-            async with asyncio.timeout(_PUBLISH_WITHIN):
+            async with asyncio.timeout(_PUBLISH_WITHIN) as within:
                 for subject, payload in messages:
                     await self.client.publish(subject, payload)
+                    if within.expired():  # the client swallows a cancellation that meets it in a flush
+                        raise TimeoutError
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
@@ -161,6 +163,8 @@ class Messaging:
                         )
                 except (TimeoutError, nats.errors.Error, OSError) as exc:
                     _log.warning("NATS does not accept the connection", extra={"error": str(exc)})
+                except Exception:  # whatever it is, nobody else would try again
+                    _log.exception("connecting to NATS failed by a defect, trying again")
                 else:
                     await self._run_hooks()
                     return
@@ -176,11 +180,13 @@ class Messaging:
                         await hook()
             except (TimeoutError, nats.errors.Error, PlatformError, OSError) as exc:
                 _log.warning("setting NATS up failed, trying again", extra={"error": repr(exc)})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
+            except Exception:  # whatever it is, the process would never be ready
+                _log.exception("setting NATS up failed by a defect, trying again")
             else:
                 self._hooks_ran.set()
                 return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
 
     async def _on_reconnected(self) -> None:
         metrics.NATS_RECONNECTED.inc()

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -66,6 +67,17 @@ class NatsServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While inside it stands still: connections stand, and nothing is read from them."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
