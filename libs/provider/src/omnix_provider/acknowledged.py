@@ -62,7 +62,7 @@ class Acknowledged:
         self._pending, self._failed = set(tokens), set()
         self._all_answered = asyncio.get_running_loop().create_future()
         with suppress(TimeoutError, nats.errors.Error, OSError):
-            async with asyncio.timeout(_WITHIN):
+            async with asyncio.timeout(_WITHIN) as within:
                 for token, event in zip(tokens, events, strict=True):
                     headers = {"Nats-Msg-Id": event.record.message_id}
                     if event.traceparent is not None:
@@ -73,6 +73,8 @@ class Acknowledged:
                         reply=f"{self._inbox}.{token.decode()}",
                         headers=headers,
                     )
+                    if within.expired():  # the client swallows a cancellation that meets it in a flush
+                        raise TimeoutError
                 await self._all_answered
         return [token not in self._pending and token not in self._failed for token in tokens]
 

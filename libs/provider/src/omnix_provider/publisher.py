@@ -21,6 +21,7 @@ from omnix_kit.errors import PlatformError
 from omnix_kit.messaging import Messaging
 from prometheus_client import Counter
 
+from omnix_provider.background import background
 from omnix_provider.convert import chunk_to_proto
 from omnix_provider.lone_text import head, is_lone_text, lone_text
 from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
@@ -329,15 +330,9 @@ async def publishing(messaging: Messaging, sender_id: str, retained_bytes: int) 
     """Publish, and tell that this process lives, while inside."""
     publisher = Publisher(messaging, sender_id, retained_bytes)
     messaging.at_connection(publisher._at_connection)
-    work = (publisher._send_gathered(), publisher._republish(), publisher._beat())
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
+    async with background(publisher._send_gathered, publisher._republish, publisher._beat):
         yield publisher
         await publisher._send_due()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _outgoing(streams_: Sequence[ChunkStream]) -> Generator[tuple[str, bytes], None, None]:

@@ -79,7 +79,7 @@ class Streaming:
         error: OmnixError | None
         untold = False  # something that came may not have gone out
         try:
-            await self._relay()
+            await self._relay(running)
             error = self._missing()
         except asyncio.CancelledError:
             error = running.ending or Cancelled("The attempt was cancelled.")
@@ -101,12 +101,14 @@ class Streaming:
         except Exception:
             _log.exception("the end of a stream could not be told")
 
-    async def _relay(self) -> None:
+    async def _relay(self, running: Running) -> None:
         async with aclosing(
             self._provider.stream(self._request, self._attempt, self._metered.handed_over)  # type: ignore[type-var]
         ) as batches:
             async for batch in batches:
                 await self._take(batch)
+                if running.ending is not None:
+                    raise running.ending  # the broker's client swallows a cancellation that meets it in a flush
                 if batch.done:
                     self._end_marker = True
                     if self._usage is not None or not self._finished:

@@ -28,6 +28,7 @@ from omnix_kit.messaging import Messaging
 from prometheus_client import Counter, Gauge
 
 from omnix_provider.acknowledged import Acknowledged, Outgoing
+from omnix_provider.background import background
 from omnix_provider.convert import compute_mode_to_proto, is_tenant, usage_to_proto
 from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
@@ -45,7 +46,7 @@ _AWAY_FOR = 1.0
 _LOOK_FOR_DEAD_EVERY = 2.0
 _FLUSH_WITHIN = 5.0
 
-_EVENTS = Counter("omnix_usage_events_total", "Usage events by where they went first.", ["to"])
+_EVENTS = Counter("omnix_usage_sent_total", "Usage events by where they went first.", ["to"])
 _PUBLISHED = _EVENTS.labels("stream")
 _SPOOLED = _EVENTS.labels("spool")
 _INTERRUPTED = Counter("omnix_usage_interrupted_total", "Attempts of dead processes that were closed.")
@@ -281,15 +282,9 @@ async def metering(messaging: Messaging, root: Path, *, slots: int, spool_bytes:
         messaging.at_connection(make_stream)
         meter = Meter(messaging, journal, spool, holding)
         messaging.at_connection(meter._acknowledged.at_connection)
-        work = (meter._publish_closed(), meter._drain_spool(), meter._inherit(), meter._observe())
-        tasks = [asyncio.create_task(each) for each in work]
-        try:
+        async with background(meter._publish_closed, meter._drain_spool, meter._inherit, meter._observe):
             yield meter
             await meter.flush()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _opened(
