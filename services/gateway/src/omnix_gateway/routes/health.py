@@ -17,7 +17,8 @@ def health_routes(readiness: Readiness) -> list[HTTPRouteHandler]:
 
     @get("/readyz", name="readyz", include_in_schema=False)
     async def readyz() -> Response[bytes]:
-        missing = readiness.lacking()
+        # Where things are is told on the ops port alone; here everybody may ask.
+        missing = dict.fromkeys(readiness.lacking(), "is away")
         body = {"service": "gateway", "status": "not ready" if missing else "ok", "lacking": missing}
         return _json(503 if missing else 200, msgspec.json.encode(body))
 
