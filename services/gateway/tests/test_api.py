@@ -249,7 +249,14 @@ BAD: list[tuple[Any, str | None, str]] = [
             "messages.0.content.0.image_url.url",
             "invalid_request",
         )
-        for url in ("file:///etc/passwd", "gopher://a/b", "http://", "data:image/png;base64,%%%", "data:image/png,a")
+        for url in (
+            "file:///etc/passwd",
+            "gopher://a/b",
+            "http://",
+            "http://169.254.169.254/latest/meta-data",
+            "data:image/png;base64,%%%",
+            "data:image/png,a",
+        )
     ),
     (b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}', None, "invalid_request"),
     (b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "invalid_request"),
@@ -354,6 +361,17 @@ async def test_room_is_bounded_and_health_stays_quick(start: Start, behind: Back
     assert (await gateway.http.get("/readyz")).status_code == 200
     behind.router.hold.set()
     assert (await first).status_code == 200
+
+
+async def test_readiness_names_what_is_away_and_not_where_it_would_be(start: Start) -> None:
+    nobody = free_port()
+    gateway: Gateway = await start(router_address=f"127.0.0.1:{nobody}", ready=False)
+
+    async def only_the_router() -> bool:
+        told = await gateway.http.get("/readyz")
+        return (told.status_code, told.json()["lacking"]) == (503, {"router": "is away"})
+
+    await eventually(only_the_router)
 
 
 async def test_errors_of_the_router_keep_their_meaning(gateway: Gateway, behind: Backends) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 from omnix_kit.errors import CallerError, Reason
 
+from omnix_gateway.chat.addresses import is_public
 from omnix_gateway.chat.schema import (
     AllowedToolsChoice,
     AssistantMessage,
@@ -179,14 +179,9 @@ def media_from_url(url: str, param: str) -> Inline | str:
 
 
 def public_address(url: str, param: str) -> str:
-    """Whether the text is an http(s) address with a host; who fetches it is the vendor."""
-    try:
-        parts = urlsplit(url)
-        wrong = parts.scheme.lower() not in ("http", "https") or not parts.hostname or parts.port == 0
-    except ValueError:
-        wrong = True
-    if wrong:
-        raise invalid("The address must be http, https or a data URL.", param)
+    """Let a public http(s) address pass. Who fetches it is the vendor, or a server of the operator's own."""
+    if not is_public(url):
+        raise invalid("The address must be a public http or https one, or a data URL.", param)
     return url
 
 
