@@ -109,6 +109,7 @@ class ChunkStream:
         "_kept",
         "_publisher",
         "_sending",
+        "_sent",
         "_seq",
         "_start",
         "due",
@@ -123,6 +124,8 @@ class ChunkStream:
         self._seq = 0
         self._digest = 0
         self._sending = False
+        self._sent: asyncio.Future[None] | None = None
+        """Done when nobody sends any longer."""
         self._start: pb.Start | None = None
         self.due = False
         """It waits for the end of the gathering."""
@@ -187,6 +190,9 @@ class ChunkStream:
             self._publisher._due(self)
         else:
             await self._publisher._send([self])
+            if self._sending:  # by whoever was first, who sends this too
+                self._sent = asyncio.get_running_loop().create_future()
+                await self._sent
 
     def _outgoing(self) -> Iterator[tuple[str, bytes]]:
         """What was not sent. Whoever is first sends for all, so the order holds."""
@@ -210,6 +216,8 @@ class ChunkStream:
             raise
         finally:
             self._sending = False
+            if self._sent is not None and not self._sent.done():
+                self._sent.set_result(None)
             _MESSAGES.inc(count)
 
 
