@@ -37,6 +37,7 @@ _STREAMED = MappingProxyType(
 _EMPTY_REASON = 'data: {"choices":[{"index":0,"delta":{"content":"one two three"},"finish_reason":""}]}\n\n'
 _EITHER = MappingProxyType(
     {
+        "moved": (302, "<html>Go elsewhere.</html>"),
         "half-a-pair": (
             400,
             r'{"error":{"message":"It has \ud83d in it.","param":"\ud83d","type":"invalid_request_error"}}',
@@ -149,3 +150,13 @@ async def test_piece_that_no_message_can_carry_ends_its_own_stream_alone(strange
     assert error_from_proto(streamed.end.error).reason is Reason.PROVIDER_MALFORMED
     assert (await strange.readers.usage_of(made)).outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
     assert (await strange.stream(attempt("huge-refusal"))).end is not None
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_answer_with_another_status_than_success_counts_nothing(strange: Place, streamed: bool) -> None:
+    made = attempt("moved")
+    error = await strange.refused(made, streamed=streamed)
+    assert (error.reason, error.provider_status) == (Reason.PROVIDER_UNAVAILABLE, 302)
+    event = await strange.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+    assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (0, 0, False)

@@ -27,7 +27,8 @@ def usage_of(error: OmnixError | None, counted: Usage | None, input_tokens: int,
     """The vendor's count where it came; nothing for a refusal by status; otherwise the estimate."""
     if counted is not None:
         return counted
-    if error is not None and (error.provider_status or 0) >= 400:
+    status = None if error is None else error.provider_status
+    if status is not None and not 200 <= status < 300:
         return Usage()
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
 
