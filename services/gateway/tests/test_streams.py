@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 import openai
@@ -239,6 +239,28 @@ async def test_a_client_that_leaves_cancels(gateway: Gateway, behind: Backends) 
     async with asked(gateway) as response:
         await anext(events(response))
     await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id], within=1)
+
+
+async def test_what_others_watch_is_cancelled_when_the_last_of_them_leaves(gateway: Gateway, behind: Backends) -> None:
+    behind.router.play = Steps("a")
+    async with AsyncExitStack() as first, AsyncExitStack() as last:
+        read: list[AsyncIterator[Event]] = []  # whoever drops one closes its connection
+
+        async def watch(until: AsyncExitStack) -> None:
+            response = await until.enter_async_context(gateway.http.stream("GET", f"/v1/streams/{stream_id}"))
+            read.append(events(response))
+            assert (await anext(read[-1])).text == "a"
+
+        async with asked(gateway) as response:
+            stream_id = (await anext(events(response))).json["id"]
+            await watch(first)
+        await eventually(lambda: OPEN_STREAMS._value.get() == 1)
+        await watch(last)
+        assert OPEN_STREAMS._value.get() == 2
+        await first.aclose()
+        await eventually(lambda: OPEN_STREAMS._value.get() == 1)
+        assert behind.cancels == []
+    await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id])
 
 
 async def test_a_client_may_wish_that_the_answer_goes_on(gateway: Gateway, behind: Backends) -> None:

@@ -152,8 +152,8 @@ class Completions:
             except Exception:
                 await streams.cancel(completion_id, "defect")
                 raise
-            if not ended and stream.policy is OnDisconnect.CANCEL and not streams.read_by_others(stream):
-                await streams.cancel(completion_id, "client")
+            if not ended:
+                await streams.leave(stream)
 
     async def _send(
         self,

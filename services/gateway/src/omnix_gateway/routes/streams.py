@@ -64,7 +64,8 @@ class StreamRoutes:
                     headers.append((b"x-omnix-model", found.start.model.encode()))
                 await begin_events(send, headers)
                 client = Client(exchange, send, scope[WIRE], query.include_usage, last_seen)
-                await send_events(stream.reader, client)
+                if not await send_events(stream.reader, client):
+                    await self.streams.leave(stream)
 
         return watch
 

@@ -38,6 +38,7 @@ class OpenStream:
         """It is the request that began the completion, or reads for the same key."""
         self.abort = abort
         self.policy = OnDisconnect.CONTINUE
+        """Watchers get the owner's when it leaves before them."""
 
 
 class Streams:
@@ -122,13 +123,18 @@ class Streams:
         stream = self._begun.get(completion_id)
         return None if stream is None else stream.identity
 
-    def read_by_others(self, stream: OpenStream) -> bool:
-        """Whether somebody else reads the same completion here."""
+    async def leave(self, stream: OpenStream) -> None:
+        """A client left: the last one here to read a completion that shall not go on unread has it cancelled."""
+        if stream.policy is not OnDisconnect.CANCEL:
+            return
         completion_id = stream.reader.completion_id
-        return any(
-            other is not stream and other.reader.completion_id == completion_id and not other.reader.left
-            for other in self._open
-        )
+        unread = True
+        for other in self._open:
+            if other is not stream and other.reader.completion_id == completion_id and not other.reader.left:
+                other.policy = OnDisconnect.CANCEL
+                unread = False
+        if unread:
+            await self.cancel(completion_id, "client")
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         """Have the completion ended; over gRPC when NATS is away."""
