@@ -61,7 +61,8 @@ _STATUS_OF_TYPE: Mapping[str, int] = {
 
 
 def _error(status: int, said: wire.Error, provider: str, retry_after: timedelta | None, otherwise: str) -> OmnixError:
-    message = without_secrets(said.message or otherwise)[:_LONGEST_MESSAGE]
+    # Cut before it is looked through, because it may be large, and beyond the end, so that no secret is cut in two.
+    message = without_secrets((said.message or otherwise)[: 2 * _LONGEST_MESSAGE])[:_LONGEST_MESSAGE]
     code = said.code if isinstance(said.code, str) else ""
     if code in _TOO_LONG:
         return ContextTooLong(message, provider=provider, provider_status=status, param=said.param or "messages")
