@@ -229,17 +229,17 @@ def test_message_is_written_as_the_vendor_reads_it(message: Message, wire: dict[
         (asking(vendor_parameters={"logprobs": "true"}), UnsupportedParameter, "logprobs"),
         (asking(vendor_parameters={"store": "{"}), InvalidRequest, "store"),
         (asking(vendor_parameters={"prediction": "[" * 5000}), InvalidRequest, "prediction"),
-        (asking(tools=(Tool("f", parameters_json="{"),)), InvalidRequest, "tools[0].function.parameters"),
-        (asking(USER, Message(Role.USER, (File(url="https://x"),))), UnsupportedParameter, "messages[1].content[0]"),
+        (asking(tools=(Tool("f", parameters_json="{"),)), InvalidRequest, "tools.0.function.parameters"),
+        (asking(USER, Message(Role.USER, (File(url="https://x"),))), UnsupportedParameter, "messages.1.content.0"),
         (
             asking(Message(Role.ASSISTANT, reasoning=(Reasoned("x"),))),
             UnsupportedParameter,
-            "messages[0].reasoning",
+            "messages.0.reasoning",
         ),
         (
             asking(Message(Role.ASSISTANT, tool_calls=(ToolCall("c", "f", "{}", b"sig"),))),
             UnsupportedParameter,
-            "messages[0].tool_calls[0].signature",
+            "messages.0.tool_calls.0.signature",
         ),
     ],
 )

@@ -234,7 +234,7 @@ async def test_unspecified_and_unknown_values_are_refused_by_name_before_anythin
     strange = asking()
     strange.vendor_parameters["no_such_parameter"] = "1"
     for request, reason, param in (
-        (nameless, Reason.INVALID_REQUEST, "messages[0].role"),
+        (nameless, Reason.INVALID_REQUEST, "messages.0.role"),
         (strange, Reason.UNSUPPORTED_PARAMETER, "no_such_parameter"),
     ):
         for streamed in (False, True):

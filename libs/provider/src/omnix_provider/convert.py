@@ -120,7 +120,7 @@ def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
     has = message.HasField
     return t.CompletionRequest(
         model=message.model,
-        messages=tuple([_message_from_proto(each, f"messages[{i}]") for i, each in enumerate(message.messages)]),
+        messages=tuple([_message_from_proto(each, f"messages.{i}") for i, each in enumerate(message.messages)]),
         tools=tuple([_tool_from_proto(tool) for tool in message.tools]),
         tool_choice=t.ToolChoice(_word(_TOOL_MODES, message.tool_choice.mode, "tool_choice"), message.tool_choice.name)
         if has("tool_choice")

@@ -80,14 +80,14 @@ def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect,
     """
     body: Body = {
         "model": attempt.model,
-        "messages": [_message(message, f"messages[{i}]", dialect) for i, message in enumerate(request.messages)],
+        "messages": [_message(message, f"messages.{i}", dialect) for i, message in enumerate(request.messages)],
     }
     if stream:
         body["stream"] = True
         if dialect.stream_usage:
             body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [_tool(tool, f"tools[{i}]") for i, tool in enumerate(request.tools)]
+        body["tools"] = [_tool(tool, f"tools.{i}") for i, tool in enumerate(request.tools)]
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(request.tool_choice)
     if request.response_format is not None:
@@ -169,7 +169,7 @@ def _message(message: Message, where: str, dialect: Dialect) -> Body:
     if message.name:
         body["name"] = message.name
     if message.tool_calls:
-        body["tool_calls"] = [_tool_call(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(message.tool_calls)]
+        body["tool_calls"] = [_tool_call(call, f"{where}.tool_calls.{i}") for i, call in enumerate(message.tool_calls)]
     if message.tool_call_id:
         body["tool_call_id"] = message.tool_call_id
     if message.refusal:
@@ -200,7 +200,7 @@ def _role(role: Role, dialect: Dialect) -> str:
 def _content(parts: Sequence[Part], where: str) -> str | list[Body]:
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].text  # some servers know nothing but a string
-    return [_part(part, f"{where}.content[{i}]") for i, part in enumerate(parts)]
+    return [_part(part, f"{where}.content.{i}") for i, part in enumerate(parts)]
 
 
 def _part(part: Part, where: str) -> Body:
