@@ -53,7 +53,7 @@ def test_slot_that_is_used_again_forgets_the_former_attempt(tmp_path: Path) -> N
 
 def test_event_that_does_not_fit_is_refused_at_the_beginning(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal", 1) as journal, pytest.raises(EventTooLarge):
-        journal.open(b"x" * 10_000)
+        journal.open(b"x" * 50_000)
 
 
 def test_event_of_which_the_disk_took_only_the_beginning_is_not_noted(

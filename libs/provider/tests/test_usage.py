@@ -79,3 +79,15 @@ async def test_disk_that_was_full_once_refuses_nothing_after_the_broker_came_bac
             finally:
                 server.kill()
         assert list(orphans(tmp_path / "0" / "journal")) == []
+
+
+async def test_metadata_of_the_largest_size_that_the_gateway_takes_is_kept(meter: Meter, tmp_path: Path) -> None:
+    metadata = {f"{number:02}".ljust(64, "😀"): "😀" * 512 for number in range(16)}
+    request = CompletionRequest("gpt-4o", (), metadata=metadata)
+    metered = meter.open(attempt(), request, streamed=True, sandbox=False, input_tokens=7)
+    metered.handed_over()
+    metered.close(usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED, Usage(1, 1))
+    [left] = orphans(tmp_path / "0" / "journal")
+    assert left.closed
+    assert dict(usage_pb2.UsageRecorded.FromString(left.event).metadata) == metadata
+    assert (tmp_path / "0" / "journal").stat().st_blocks * 512 < 200_000

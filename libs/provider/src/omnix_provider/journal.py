@@ -32,7 +32,9 @@ _PROGRESS = struct.Struct("<QQ")
 _PROGRESS_AT = 16
 _FIRST_CONTENT = struct.Struct("<Q")
 _FIRST_CONTENT_AT = 32
-_AREA = 8 * 1024
+_AREA = 48 * 1024
+"""The gateway takes 16 pairs of metadata with 64 and 512 characters of up to four bytes, which makes 36 KiB. The file
+is sparse: a slot takes room on the disk only for what was once written to it."""
 
 
 class State(IntEnum):
