@@ -389,6 +389,21 @@ async def test_errors_of_the_router_keep_their_meaning(gateway: Gateway, behind:
     assert (long.value.code, long.value.param) == ("context_length_exceeded", "messages")
 
 
+async def test_parameters_are_named_as_the_caller_wrote_them(gateway: Gateway, behind: Backends) -> None:
+    for theirs, named in (
+        ("compute_mode", "mode"),
+        ("messages[0].content[12].signature", "messages.0.content.12.signature"),
+        ("top_k", "top_k"),
+    ):
+        message = f"This provider cannot honour {theirs}."
+        behind.router.error = error_for(Reason.UNSUPPORTED_PARAMETER, message, param=theirs)
+        for stream in (False, True):
+            refused = await gateway.http.post(PATH, json={"model": "m", "messages": [USER], "stream": stream})
+            error = refused.json()["error"]
+            told = (refused.status_code, error["param"], error["message"])
+            assert told == (400, named, f"This provider cannot honour {named}.")
+
+
 async def test_a_unary_client_that_leaves_cancels_the_call(gateway: Gateway, behind: Backends) -> None:
     behind.router.hold = asyncio.Event()
     with pytest.raises(httpx.ReadTimeout):

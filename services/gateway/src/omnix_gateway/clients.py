@@ -7,9 +7,11 @@ from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from omnix_kit.caller import Caller
+from omnix_kit.errors import OmnixError
 from omnix_kit.rpc import Remote
 
 from omnix_gateway.chat.convert import caller_to_proto
+from omnix_gateway.errors import in_callers_words
 
 Started = router_service_pb2.StartCompletionResponse
 
@@ -29,7 +31,10 @@ class Router:
         asked = router_service_pb2.CompleteRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request
         )
-        return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
+        try:
+            return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
+        except OmnixError as exc:
+            raise in_callers_words(exc) from exc
 
     async def start(
         self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest, chunk_subject: str
@@ -38,7 +43,10 @@ class Router:
         asked = router_service_pb2.StartCompletionRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request, chunk_subject=chunk_subject
         )
-        return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
+        try:
+            return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
+        except OmnixError as exc:
+            raise in_callers_words(exc) from exc
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         asked = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)

@@ -4,6 +4,7 @@ The tree itself is ``omnix_kit.errors``; here is only how it is told over HTTP a
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason
+from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason, error_for
 
 CODES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
@@ -23,6 +24,17 @@ CODES: Final[Mapping[Reason, str]] = MappingProxyType(
     }
 )
 """Codes that users of OpenAI's SDKs know; every other reason is its own code in lower case."""
+
+_CALLERS_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "candidate_count": "n",
+        "compute_mode": "mode",
+        "end_user": "user",
+        "reasoning.effort": "reasoning_effort",
+    }
+)
+"""What other services call parameters, where callers call them otherwise."""
+_INDEX: Final = re.compile(r"\[(\d+)\]")
 
 _WAIT_UNLESS_TOLD = timedelta(seconds=1)
 _REFUSALS = frozenset({429, 503})
@@ -76,6 +88,24 @@ def refusal(error: OmnixError, status: int | None = None) -> Refusal:
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return Refusal(status, headers, msgspec.json.encode(ErrorAnswer(error_body(error))))
+
+
+def in_callers_words(error: OmnixError) -> OmnixError:
+    """Name the parameter of another service's error as the caller wrote it, ``messages.0.content``."""
+    param = error.param
+    if param is None:
+        return error
+    named = _CALLERS_WORDS.get(param) or _INDEX.sub(r".\1", param)
+    if named == param:
+        return error
+    return error_for(
+        error.reason,
+        error.message.replace(param, named),
+        param=named,
+        provider=error.provider,
+        provider_status=error.provider_status,
+        retry_after=error.retry_after,
+    )
 
 
 def invalid(message: str, param: str | None = None) -> CallerError:
