@@ -34,7 +34,10 @@ class Router:
         try:
             return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
         except OmnixError as exc:
-            raise in_callers_words(exc) from exc
+            told = in_callers_words(exc)
+            if told is exc:
+                raise
+            raise told from exc
 
     async def start(
         self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest, chunk_subject: str
@@ -46,7 +49,10 @@ class Router:
         try:
             return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
         except OmnixError as exc:
-            raise in_callers_words(exc) from exc
+            told = in_callers_words(exc)
+            if told is exc:
+                raise
+            raise told from exc
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         asked = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)
