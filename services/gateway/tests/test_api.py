@@ -1,6 +1,7 @@
 """The plain routes, the documents, and what is refused."""
 
 import asyncio
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -327,6 +328,15 @@ async def test_routing_errors_have_the_envelope(gateway: Gateway) -> None:
     assert (large.status_code, large.json()["error"]["type"]) == (431, "invalid_request_error")
     named = await gateway.http.get("/v1/models", headers={"x-request-id": "mine-1"})
     assert named.headers["x-request-id"] == "mine-1"
+
+
+async def test_the_access_log_is_bounded(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "omnix_gateway.access"):
+        for size in (5_000, 15_900, 30_000):
+            refused = await gateway.http.get(f"/{'a' * size}")
+            assert (refused.status_code in (404, 431), len(refused.text) < 500) == (True, True)
+        told = [record for record in caplog.records if record.name == "omnix_gateway.access"]
+    assert {len(str(vars(record)["path"])) for record in told} == {200}
 
 
 async def test_slow_clients_are_given_up(start: Start) -> None:

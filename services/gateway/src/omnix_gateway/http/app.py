@@ -45,7 +45,7 @@ def _http(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
     path, method = request.scope["path"], request.scope["method"]
     match exc.status_code:
         case 404:
-            missing = CallerError(f"There is no '{path}'; see /docs for what there is.", reason=Reason.NOT_FOUND)
+            missing = CallerError(f"There is no '{path[:200]}'; see /docs for what there is.", reason=Reason.NOT_FOUND)
             return _response(refusal(missing))
         case 405:
             response = _response(refusal(invalid(f"'{path}' does not answer {method}."), 405))
@@ -67,7 +67,7 @@ def _gone(request: AnyRequest, exc: ClientGone) -> Response[bytes]:
 
 
 def _defect(request: AnyRequest, exc: Exception) -> Response[bytes]:
-    _log.error("request failed", exc_info=exc, extra={"path": request.scope["path"]})
+    _log.error("request failed", exc_info=exc, extra={"path": request.scope["path"][:200]})
     return _response(refusal(PlatformError("OmniX failed; the log of the gateway says why.", reason=Reason.INTERNAL)))
 
 

@@ -28,6 +28,7 @@ from omnix_gateway.streaming.streams import SHUTTING_DOWN
 _log = logging.getLogger("omnix_gateway.access")
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_PATH_IN_LOG: Final = 200
 _ALWAYS_SERVED: Final = frozenset({"/livez", "/readyz"})
 
 
@@ -131,7 +132,7 @@ class Door:
             return
         told: dict[str, object] = {
             "method": method,
-            "path": scope["path"],
+            "path": scope["path"][:_PATH_IN_LOG],
             "status": exchange.status,
             "ms": round(took, 2),
             "client": (scope["client"] or ("",))[0],
