@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from omnix_kit.errors import ConfigurationError
-from omnix_kit.money import Price
+from omnix_kit.money import Price, Rates
 from omnix_router.catalogue.models import price_at
 from omnix_router.catalogue.reading import load, micros, parse
 
@@ -21,15 +21,15 @@ def test_every_shipped_model_is_complete_and_has_a_price_on_the_day_of_the_file(
         assert model.released is not None, model.id
         price = price_at(model.prices, CHECKED)
         assert price is not None, model.id
-        assert price.output >= price.input > 0, model.id
-        assert price.cached_input is None or price.cached_input < price.input, model.id
+        assert price.rates.output >= price.rates.input > 0, model.id
+        assert price.rates.cached_input is None or price.rates.cached_input < price.rates.input, model.id
 
 
 def test_shipped_prices_are_exact() -> None:
     model = load(None).find("openai", "gpt-4o-mini")
     assert model is not None
     assert price_at(model.prices, CHECKED) == Price(
-        "USD", datetime(2024, 7, 18, tzinfo=UTC), input=150_000, output=600_000, cached_input=75_000
+        "USD", datetime(2024, 7, 18, tzinfo=UTC), Rates(input=150_000, output=600_000, cached_input=75_000)
     )
 
 
@@ -41,7 +41,7 @@ def test_price_in_force_changes_on_its_day() -> None:
     before, after = price_at(model.prices, change - timedelta(microseconds=1)), price_at(model.prices, change)
     assert before is not None
     assert after is not None
-    assert (before.input, after.input) == (5_000_000, 4_000_000)
+    assert (before.rates.input, after.rates.input) == (5_000_000, 4_000_000)
     assert price_at(model.prices, datetime(2020, 1, 1, tzinfo=UTC)) is None
 
 
@@ -76,7 +76,7 @@ def test_operators_file_replaces_and_adds(tmp_path: Path) -> None:
     )
     catalogue = load(file)
     own, llama = catalogue.models["openai/gpt-4o"], catalogue.find("ollama", "llama")
-    assert own.prices == (Price("USD", datetime(2025, 1, 1, tzinfo=UTC), input=1_100_000, output=2_200_000),)
+    assert own.prices == (Price("USD", datetime(2025, 1, 1, tzinfo=UTC), Rates(input=1_100_000, output=2_200_000)),)
     assert llama is not None
     assert (llama.name, llama.context_window, llama.prices) == ("llama3", 8192, ())
     assert "openai/gpt-4o-mini" in catalogue.models

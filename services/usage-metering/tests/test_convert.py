@@ -7,7 +7,7 @@ import pytest
 from omnix.common.v1.errors_pb2 import Error
 from omnix.usage.v1 import usage_pb2
 from omnix.usage.v1.usage_pb2 import UsageRecorded
-from omnix_kit.money import Price, Tokens
+from omnix_kit.money import Price, Rates, Tokens
 from omnix_usage_metering.convert import entry_from_wire
 from omnix_usage_metering.entries import Certainty, Entry, Outcome
 from omnix_usage_metering.errors import Poison
@@ -34,7 +34,7 @@ def test_whole_event_is_read_and_kept_as_it_came() -> None:
         outcome=Outcome.SUCCEEDED,
         certainty=Certainty.EXACT,
         tokens=Tokens(input=1000, output=100, reasoning=40),
-        price=Price("USD", START - timedelta(days=30), input=2_500_000, output=10_000_000),
+        price=Price("USD", START - timedelta(days=30), Rates(input=2_500_000, output=10_000_000)),
         start_time=START,
         sandbox=True,
         event=payload,

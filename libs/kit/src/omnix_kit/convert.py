@@ -9,7 +9,7 @@ from omnix.common.v1 import errors_pb2
 from omnix.usage.v1 import usage_pb2
 
 from omnix_kit.errors import OmnixError, Reason, error_for
-from omnix_kit.money import Price
+from omnix_kit.money import Price, Rates, Tier
 
 _DOMAIN = "omnix"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,30 +115,73 @@ def error_from_proto(error: errors_pb2.Error) -> OmnixError:
 
 
 def price_to_proto(price: Price) -> usage_pb2.Price:
+    rates = price.rates
     return usage_pb2.Price(
         currency=price.currency,
         effective_time=timestamp(price.effective_time),
-        input_micros_per_million=price.input,
-        output_micros_per_million=price.output,
-        cached_input_micros_per_million=price.cached_input,
-        cache_write_micros_per_million=price.cache_write,
-        reasoning_micros_per_million=price.reasoning,
+        input_micros_per_million=rates.input,
+        output_micros_per_million=rates.output,
+        cached_input_micros_per_million=rates.cached_input,
+        cache_write_micros_per_million=rates.cache_write,
+        reasoning_micros_per_million=rates.reasoning,
+        long_cache_write_micros_per_million=rates.long_cache_write,
+        audio_input_micros_per_million=rates.audio_input,
+        audio_output_micros_per_million=rates.audio_output,
+        tiers=[_tier_to_proto(tier) for tier in price.tiers],
+        batch_input_micros_per_million=price.batch_input,
+        batch_output_micros_per_million=price.batch_output,
+    )
+
+
+def _tier_to_proto(tier: Tier) -> usage_pb2.PriceTier:
+    rates = tier.rates
+    return usage_pb2.PriceTier(
+        above_input_tokens=tier.above_input,
+        input_micros_per_million=rates.input,
+        output_micros_per_million=rates.output,
+        cached_input_micros_per_million=rates.cached_input,
+        cache_write_micros_per_million=rates.cache_write,
+        reasoning_micros_per_million=rates.reasoning,
+        long_cache_write_micros_per_million=rates.long_cache_write,
     )
 
 
 def price_from_proto(price: usage_pb2.Price) -> Price:
-    def optional(field: str) -> int | None:
-        return getattr(price, field) if price.HasField(field) else None  # type: ignore[arg-type]
-
     return Price(
         currency=price.currency,
         effective_time=datetime_from(price.effective_time),
-        input=price.input_micros_per_million,
-        output=price.output_micros_per_million,
-        cached_input=optional("cached_input_micros_per_million"),
-        cache_write=optional("cache_write_micros_per_million"),
-        reasoning=optional("reasoning_micros_per_million"),
+        rates=Rates(
+            input=price.input_micros_per_million,
+            output=price.output_micros_per_million,
+            cached_input=_given(price, "cached_input_micros_per_million"),
+            cache_write=_given(price, "cache_write_micros_per_million"),
+            reasoning=_given(price, "reasoning_micros_per_million"),
+            long_cache_write=_given(price, "long_cache_write_micros_per_million"),
+            audio_input=_given(price, "audio_input_micros_per_million"),
+            audio_output=_given(price, "audio_output_micros_per_million"),
+        ),
+        tiers=tuple(_tier_from_proto(tier) for tier in price.tiers),
+        batch_input=_given(price, "batch_input_micros_per_million"),
+        batch_output=_given(price, "batch_output_micros_per_million"),
     )
+
+
+def _tier_from_proto(tier: usage_pb2.PriceTier) -> Tier:
+    return Tier(
+        above_input=tier.above_input_tokens,
+        rates=Rates(
+            input=tier.input_micros_per_million,
+            output=tier.output_micros_per_million,
+            cached_input=_given(tier, "cached_input_micros_per_million"),
+            cache_write=_given(tier, "cache_write_micros_per_million"),
+            reasoning=_given(tier, "reasoning_micros_per_million"),
+            long_cache_write=_given(tier, "long_cache_write_micros_per_million"),
+        ),
+    )
+
+
+def _given(message: usage_pb2.Price | usage_pb2.PriceTier, field: str) -> int | None:
+    return getattr(message, field) if message.HasField(field) else None  # type: ignore[arg-type]
 
 
 def duration(value: timedelta) -> duration_pb2.Duration:

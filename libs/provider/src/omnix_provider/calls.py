@@ -6,53 +6,105 @@ and metering never waits.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 
 from omnix_provider import estimate
 from omnix_provider.attempts import Attempts, Running
-from omnix_provider.errors import Cancelled, DeadlineExceeded
+from omnix_provider.errors import Cancelled, DeadlineExceeded, Malformed
 from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
-from omnix_provider.types import Attempt, Completion, CompletionRequest, Provider, Text, Usage
+from omnix_provider.types import (
+    Attempt,
+    Completion,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    HandedOver,
+    Provider,
+    Text,
+    Usage,
+)
 from omnix_provider.usage import Meter
 
 _log = logging.getLogger(__name__)
 
+AnswerT = TypeVar("AnswerT", Completion, Embeddings)
+
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    completion: Completion
+class Answered(Generic[AnswerT]):
+    answer: AnswerT
     usage: Usage
     """As metered."""
     cost_micros: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an attempt needs of this process."""
+
+    attempts: Attempts
+    meter: Meter
+    timeout: timedelta
+
+
 async def complete(
-    provider: Provider,
-    request: CompletionRequest,
-    attempt: Attempt,
-    attempts: Attempts,
-    meter: Meter,
-    timeout: timedelta,
-) -> Answer:
+    provider: Provider, request: CompletionRequest, attempt: Attempt, means: Means
+) -> Answered[Completion]:
     """Make the attempt, in the current task.
 
     :raises OmnixError: how it failed, or that there was no room for it.
     """
+    input_tokens = estimate.input_tokens(request)
+
+    def call(handed_over: HandedOver) -> Awaitable[Completion]:
+        return provider.complete(request, attempt, handed_over)
+
+    return await _made(call, _output_tokens, provider, request, attempt, means, input_tokens)
+
+
+async def embed(provider: Provider, request: EmbeddingRequest, attempt: Attempt, means: Means) -> Answered[Embeddings]:
+    """Make the attempt, in the current task.
+
+    :raises OmnixError: how it failed, or that there was no room for it.
+    """
+    input_tokens = estimate.embedding_tokens(request)
+
+    async def call(handed_over: HandedOver) -> Embeddings:
+        embeddings = await provider.embed(request, attempt, handed_over)
+        if len(embeddings.vectors) != len(request.inputs):
+            raise Malformed("The provider did not answer with one vector for each input.", provider=provider.name)
+        return embeddings
+
+    return await _made(call, lambda _: 0, provider, request, attempt, means, input_tokens)
+
+
+async def _made(
+    call: Callable[[HandedOver], Awaitable[AnswerT]],
+    output_tokens: Callable[[AnswerT], int],
+    provider: Provider,
+    request: CompletionRequest | EmbeddingRequest,
+    attempt: Attempt,
+    means: Means,
+    input_tokens: int,
+) -> Answered[AnswerT]:
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a call needs a task")
-    with attempts.call():
-        input_tokens = estimate.input_tokens(request)
-        metered = meter.open(attempt, request, streamed=False, sandbox=provider.sandbox, input_tokens=input_tokens)
+    with means.attempts.call():
+        metered = means.meter.open(
+            attempt, request, streamed=False, sandbox=provider.sandbox, input_tokens=input_tokens
+        )
         running = Running(attempt, task)
         error: OmnixError
-        deadline = task.get_loop().call_later(timeout.total_seconds(), _too_late, running)
+        deadline = task.get_loop().call_later(means.timeout.total_seconds(), _too_late, running)
         try:
-            with attempts.running(running):
-                completion = await provider.complete(request, attempt, metered.handed_over)
+            with means.attempts.running(running):
+                answer = await call(metered.handed_over)
         except asyncio.CancelledError:
             if running.ending is None:
                 left = Cancelled("The caller left.")
@@ -66,9 +118,9 @@ async def complete(
             _log.exception("attempt failed by a defect")
             error = PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
         else:
-            usage = credible(completion.usage) or usage_of(None, None, input_tokens, _output_tokens(completion))
+            usage = credible(answer.usage) or usage_of(None, None, input_tokens, output_tokens(answer))
             metered.close(outcome_of(None), usage)
-            return Answer(completion, usage, cost_of(usage, attempt.price))
+            return Answered(answer, usage, cost_of(usage, attempt.price))
         finally:
             deadline.cancel()
         metered.close(outcome_of(error), usage_of(error, None, input_tokens, 0), error)

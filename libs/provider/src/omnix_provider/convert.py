@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from omnix.completion.v1 import completion_pb2 as pb
+from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import provider_pb2
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.caller import Caller
@@ -35,6 +36,7 @@ _EFFORTS = MappingProxyType(
         pb.Reasoning.EFFORT_LOW: t.Effort.LOW,
         pb.Reasoning.EFFORT_MEDIUM: t.Effort.MEDIUM,
         pb.Reasoning.EFFORT_HIGH: t.Effort.HIGH,
+        pb.Reasoning.EFFORT_EXTRA_HIGH: t.Effort.EXTRA_HIGH,
         pb.Reasoning.EFFORT_MAX: t.Effort.MAX,
     }
 )
@@ -43,6 +45,24 @@ _MODES = MappingProxyType(
         pb.COMPUTE_MODE_FLASH: t.ComputeMode.FLASH,
         pb.COMPUTE_MODE_THINK: t.ComputeMode.THINK,
         pb.COMPUTE_MODE_ULTRA_THINK: t.ComputeMode.ULTRA_THINK,
+    }
+)
+_CONTROLS = MappingProxyType(
+    {
+        pb.ReasoningPlan.CONTROL_NONE: t.Control.NONE,
+        pb.ReasoningPlan.CONTROL_FIXED: t.Control.FIXED,
+        pb.ReasoningPlan.CONTROL_SWITCH: t.Control.SWITCH,
+        pb.ReasoningPlan.CONTROL_EFFORT: t.Control.EFFORT,
+        pb.ReasoningPlan.CONTROL_BUDGET: t.Control.BUDGET,
+    }
+)
+_PURPOSES = MappingProxyType(
+    {
+        embedding_pb2.PURPOSE_QUERY: t.Purpose.QUERY,
+        embedding_pb2.PURPOSE_DOCUMENT: t.Purpose.DOCUMENT,
+        embedding_pb2.PURPOSE_SIMILARITY: t.Purpose.SIMILARITY,
+        embedding_pb2.PURPOSE_CLASSIFICATION: t.Purpose.CLASSIFICATION,
+        embedding_pb2.PURPOSE_CLUSTERING: t.Purpose.CLUSTERING,
     }
 )
 _TOOL_MODES = MappingProxyType(
@@ -106,6 +126,18 @@ def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
         model=message.model,
         price=_price(message.price.SerializeToString()) if message.HasField("price") else None,
         route=message.route,
+        reasoning=_plan_from_proto(message.reasoning) if message.HasField("reasoning") else None,
+        max_output_tokens=message.max_output_tokens,
+    )
+
+
+def _plan_from_proto(message: pb.ReasoningPlan) -> t.ReasoningPlan:
+    has = message.HasField
+    return t.ReasoningPlan(
+        control=_word(_CONTROLS, message.control, "reasoning"),
+        effort=_word(_EFFORTS, message.effort, "reasoning_effort") if has("effort") else None,
+        budget_tokens=message.budget_tokens if has("budget_tokens") else None,
+        mode=_word(_MODES, message.mode, "compute_mode") if has("mode") else None,
     )
 
 
@@ -137,7 +169,33 @@ def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
         end_user=message.end_user,
         candidate_count=message.candidate_count if has("candidate_count") else None,
         vendor_parameters=dict(message.vendor_parameters),
+        logprobs=message.logprobs,
+        top_logprobs=message.top_logprobs if has("top_logprobs") else None,
     )
+
+
+def embedding_request_from_proto(message: embedding_pb2.EmbeddingRequest) -> t.EmbeddingRequest:
+    """:raises InvalidRequest: when there is nothing to embed, or a value is unspecified or unknown."""
+    if not message.inputs:
+        raise InvalidRequest("There is nothing to embed.", param="input")
+    return t.EmbeddingRequest(
+        model=message.model,
+        inputs=tuple([_input_from_proto(each, f"input.{i}") for i, each in enumerate(message.inputs)]),
+        dimensions=message.dimensions if message.HasField("dimensions") else None,
+        purpose=_word(_PURPOSES, message.purpose, "purpose") if message.HasField("purpose") else None,
+        metadata=dict(message.metadata),
+        end_user=message.end_user,
+    )
+
+
+def _input_from_proto(message: embedding_pb2.EmbeddingInput, where: str) -> str | tuple[int, ...]:
+    match message.WhichOneof("kind"):
+        case "text" if message.text:
+            return message.text
+        case "tokens" if message.tokens.ids:
+            return tuple(message.tokens.ids)
+        case _:
+            raise InvalidRequest("An input is empty.", param=where)
 
 
 _NO_SAMPLING = t.Sampling()
@@ -149,7 +207,19 @@ def _tool_from_proto(tool: pb.Tool) -> t.Tool:
         description=tool.description,
         parameters_json=tool.parameters_json,
         strict=tool.strict if tool.HasField("strict") else None,
+        cache=_cache(tool),
     )
+
+
+def _cache(message: pb.Part | pb.Tool) -> t.CacheBreakpoint | None:
+    if not message.cache_breakpoint:
+        return None
+    if not message.HasField("cache_ttl"):
+        return _CACHE
+    return t.CacheBreakpoint(message.cache_ttl.ToTimedelta())
+
+
+_CACHE = t.CacheBreakpoint()
 
 
 def _message_from_proto(message: pb.Message, where: str) -> t.Message:
@@ -172,7 +242,7 @@ def _message_from_proto(message: pb.Message, where: str) -> t.Message:
 def _part_from_proto(part: pb.Part, where: str) -> t.Part:
     match part.WhichOneof("kind"):
         case "text":
-            return t.Text(part.text, part.cache_breakpoint)
+            return t.Text(part.text, _cache(part))
         case "image":
             image = part.image
             source = image.WhichOneof("source")
@@ -183,10 +253,10 @@ def _part_from_proto(part: pb.Part, where: str) -> t.Part:
                 data=image.data if source == "data" else None,
                 media_type=image.media_type,
                 detail=image.detail,
-                cache_breakpoint=part.cache_breakpoint,
+                cache=_cache(part),
             )
         case "audio":
-            return t.Audio(part.audio.data, part.audio.format, part.cache_breakpoint)
+            return t.Audio(part.audio.data, part.audio.format, _cache(part))
         case "file":
             file = part.file
             source_of_file = file.WhichOneof("source")
@@ -198,7 +268,7 @@ def _part_from_proto(part: pb.Part, where: str) -> t.Part:
                 url=file.url if source_of_file == "url" else None,
                 media_type=file.media_type,
                 filename=file.filename,
-                cache_breakpoint=part.cache_breakpoint,
+                cache=_cache(part),
             )
         case _:
             raise InvalidRequest("A part of a message is empty or of an unknown kind.", param=f"{where}.content")
@@ -253,7 +323,20 @@ def chunk_to_proto(chunk: t.Chunk) -> pb.Chunk:
         message.reasoning.CopyFrom(_reasoned_to_proto(chunk.reasoning))
     if chunk.refusal:
         message.refusal = chunk.refusal
+    if chunk.logprobs:
+        message.logprobs.extend([_logprob_to_proto(each) for each in chunk.logprobs])
+    if chunk.refusal_logprobs:
+        message.refusal_logprobs.extend([_logprob_to_proto(each) for each in chunk.refusal_logprobs])
     return message
+
+
+def _logprob_to_proto(token: t.TokenLogprob) -> pb.TokenLogprob:
+    return pb.TokenLogprob(
+        token=token.token,
+        logprob=token.logprob,
+        token_bytes=token.token_bytes,
+        top=[_logprob_to_proto(each) for each in token.top],
+    )
 
 
 def _reasoned_to_proto(part: t.Reasoned) -> pb.ReasoningPart:
@@ -274,6 +357,7 @@ def usage_to_proto(usage: t.Usage) -> pb.Usage:
         audio_input_tokens=usage.audio_input_tokens,
         audio_output_tokens=usage.audio_output_tokens,
         estimated=usage.estimated,
+        long_cache_write_input_tokens=usage.long_cache_write_input_tokens,
     )
 
 
@@ -289,9 +373,18 @@ def completion_to_proto(completion: t.Completion, completion_id: str, usage: t.U
         usage=usage_to_proto(usage),
     )
     for choice in completion.choices:
-        answer = message.choices.add(index=choice.index, finish_reason=_FINISH[choice.finish_reason]).message
-        _fill_answer(answer, choice.message)
+        added = message.choices.add(index=choice.index, finish_reason=_FINISH[choice.finish_reason])
+        _fill_answer(added.message, choice.message)
+        added.logprobs.extend([_logprob_to_proto(each) for each in choice.logprobs])
+        added.refusal_logprobs.extend([_logprob_to_proto(each) for each in choice.refusal_logprobs])
     return message
+
+
+def embeddings_to_proto(embeddings: t.Embeddings, usage: t.Usage) -> embedding_pb2.Embeddings:
+    """:param usage: what is metered, which is an estimate when the vendor did not count."""
+    return embedding_pb2.Embeddings(
+        vectors=embeddings.vectors, usage=usage_to_proto(usage), vendor_model=embeddings.vendor_model
+    )
 
 
 def _fill_answer(answer: pb.Message, message: t.Message) -> None:

@@ -5,7 +5,7 @@ For answers the number of content deltas counts where it is larger, because vend
 Images, sounds and files are not estimated: their cost has no relation to their size.
 """
 
-from omnix_provider.types import Chunk, CompletionRequest, Text
+from omnix_provider.types import Chunk, CompletionRequest, EmbeddingRequest, Text
 
 _BYTES_A_TOKEN = 4
 
@@ -23,6 +23,11 @@ def input_tokens(request: CompletionRequest) -> int:
     for tool in request.tools:
         size += _size(tool.name) + _size(tool.description) + _size(tool.parameters_json)
     return _tokens(size)
+
+
+def embedding_tokens(request: EmbeddingRequest) -> int:
+    """What the inputs take."""
+    return sum(tokens(each) if isinstance(each, str) else len(each) for each in request.inputs)
 
 
 class OutputEstimate:

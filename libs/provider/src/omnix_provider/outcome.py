@@ -45,6 +45,7 @@ def credible(usage: Usage | None) -> Usage | None:
         usage.cache_write_input_tokens,
         usage.audio_input_tokens,
         usage.audio_output_tokens,
+        usage.long_cache_write_input_tokens,
     )
     return usage if min(counts) >= 0 and max(counts) <= _MOST_TOKENS else None
 
@@ -58,5 +59,8 @@ def cost_of(usage: Usage, price: Price | None) -> int | None:
         cached_input=usage.cached_input_tokens,
         cache_write_input=usage.cache_write_input_tokens,
         reasoning=usage.reasoning_tokens,
+        long_cache_write_input=usage.long_cache_write_input_tokens,
+        audio_input=usage.audio_input_tokens,
+        audio_output=usage.audio_output_tokens,
     )
     return cost_micros(tokens, price)

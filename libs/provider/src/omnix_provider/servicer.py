@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from omnix.completion.v1 import completion_pb2
 from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc
 from omnix.provider.v1 import provider_service_pb2 as pb
 from omnix_kit.errors import OmnixError, PlatformError, Reason
@@ -15,7 +14,15 @@ from omnix_kit.rpc import Register, remaining
 
 from omnix_provider import calls, estimate
 from omnix_provider.attempts import Attempts, Running
-from omnix_provider.convert import attempt_from_proto, completion_to_proto, models_to_proto, request_from_proto
+from omnix_provider.calls import Means
+from omnix_provider.convert import (
+    attempt_from_proto,
+    completion_to_proto,
+    embedding_request_from_proto,
+    embeddings_to_proto,
+    models_to_proto,
+    request_from_proto,
+)
 from omnix_provider.errors import AuthFailed, InvalidRequest, ModelNotFound
 from omnix_provider.publisher import Publisher
 from omnix_provider.settings import AdapterSettings
@@ -46,19 +53,21 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def Complete(self, request: pb.CompleteRequest, context: grpc.aio.ServicerContext) -> pb.CompleteResponse:
-        provider, attempt, asked = self._read(request.attempt, request.request)
+        provider, attempt = self._read(request.attempt)
+        asked = request_from_proto(request.request)
         timeout = remaining(context, self._settings.attempt_timeout)
-        answer = await calls.complete(provider, asked, attempt, self._attempts, self._meter, timeout)
+        made = await calls.complete(provider, asked, attempt, Means(self._attempts, self._meter, timeout))
         return pb.CompleteResponse(
-            completion=completion_to_proto(answer.completion, attempt.completion_id, answer.usage),
-            cost_micros=answer.cost_micros,
+            completion=completion_to_proto(made.answer, attempt.completion_id, made.usage),
+            cost_micros=made.cost_micros,
             sandbox=provider.sandbox,
         )
 
     async def StartCompletion(
         self, request: pb.StartCompletionRequest, context: grpc.aio.ServicerContext
     ) -> pb.StartCompletionResponse:
-        provider, attempt, asked = self._read(request.attempt, request.request)
+        provider, attempt = self._read(request.attempt)
+        asked = request_from_proto(request.request)
         subject = request.chunk_subject
         if not subject.startswith(_CHUNK_SUBJECT) or not subject.endswith(f".{attempt.completion_id}"):
             raise InvalidRequest("chunk_subject is not one of this completion.", param="chunk_subject")
@@ -80,6 +89,17 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             raise
         return pb.StartCompletionResponse(sender_id=self._publisher.sender_id, sandbox=provider.sandbox)
 
+    async def Embed(self, request: pb.EmbedRequest, context: grpc.aio.ServicerContext) -> pb.EmbedResponse:
+        provider, attempt = self._read(request.attempt)
+        asked = embedding_request_from_proto(request.request)
+        timeout = remaining(context, self._settings.attempt_timeout)
+        made = await calls.embed(provider, asked, attempt, Means(self._attempts, self._meter, timeout))
+        return pb.EmbedResponse(
+            embeddings=embeddings_to_proto(made.answer, made.usage),
+            cost_micros=made.cost_micros,
+            sandbox=provider.sandbox,
+        )
+
     async def CancelCompletion(
         self, request: pb.CancelCompletionRequest, context: grpc.aio.ServicerContext
     ) -> pb.CancelCompletionResponse:
@@ -97,16 +117,14 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             answer.models.extend(models_to_proto(provider.name, provider.list_models()))
         return answer
 
-    def _read(
-        self, attempt: provider_pb2.Attempt, request: completion_pb2.CompletionRequest
-    ) -> tuple[Provider, Attempt, CompletionRequest]:
+    def _read(self, attempt: provider_pb2.Attempt) -> tuple[Provider, Attempt]:
         provider = self._providers.get(attempt.provider)
         if provider is None:
             raise ModelNotFound(f"This adapter does not serve the provider {attempt.provider!r}.", param="model")
         problem = provider.problem()
         if problem is not None:
             raise AuthFailed(problem, provider=provider.name, reached=False)
-        return provider, attempt_from_proto(attempt), request_from_proto(request)
+        return provider, attempt_from_proto(attempt)
 
     async def _stream(
         self,

@@ -5,7 +5,7 @@ Fields mean what the contract of the same name in ``omnix.completion.v1`` says; 
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
@@ -28,6 +28,8 @@ class Effort(Enum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+    EXTRA_HIGH = "extra-high"
+    """More than high and less than the most."""
     MAX = "max"
 
 
@@ -35,6 +37,16 @@ class ComputeMode(Enum):
     FLASH = "flash"
     THINK = "think"
     ULTRA_THINK = "ultra-think"
+
+
+class Control(Enum):
+    """How a model's reasoning is controlled."""
+
+    NONE = "none"
+    FIXED = "fixed"
+    SWITCH = "switch"
+    EFFORT = "effort"
+    BUDGET = "budget"
 
 
 class ToolMode(Enum):
@@ -58,9 +70,16 @@ class FinishReason(Enum):
     OTHER = "other"
 
 
+class CacheBreakpoint(Struct, frozen=True):
+    """Ask the vendor to cache the prompt up to and including what carries this."""
+
+    ttl: timedelta | None = None
+    """None for the vendor's default."""
+
+
 class Text(Struct, frozen=True):
     text: str
-    cache_breakpoint: bool = False
+    cache: CacheBreakpoint | None = None
 
 
 class Image(Struct, frozen=True):
@@ -70,24 +89,24 @@ class Image(Struct, frozen=True):
     data: bytes | None = None
     media_type: str = ""
     detail: str = ""
-    cache_breakpoint: bool = False
+    cache: CacheBreakpoint | None = None
 
 
 class Audio(Struct, frozen=True):
     data: bytes
     format: str
-    cache_breakpoint: bool = False
+    cache: CacheBreakpoint | None = None
 
 
 class File(Struct, frozen=True):
-    """One of ``data``, ``file_id`` and ``url``."""
+    """A document, or a film: ``media_type`` tells. One of ``data``, ``file_id`` and ``url``."""
 
     data: bytes | None = None
     file_id: str | None = None
     url: str | None = None
     media_type: str = ""
     filename: str = ""
-    cache_breakpoint: bool = False
+    cache: CacheBreakpoint | None = None
 
 
 Part = Text | Image | Audio | File
@@ -125,6 +144,7 @@ class Tool(Struct, frozen=True):
     description: str = ""
     parameters_json: str = ""
     strict: bool | None = None
+    cache: CacheBreakpoint | None = None
 
 
 class ToolChoice(Struct, frozen=True):
@@ -174,6 +194,19 @@ class CompletionRequest(Struct, frozen=True):
     candidate_count: int | None = None
     vendor_parameters: Mapping[str, str] = {}
     """Wire name to JSON text."""
+    logprobs: bool = False
+    top_logprobs: int | None = None
+
+
+class ReasoningPlan(Struct, frozen=True):
+    """How an answer's reasoning is controlled, once request and model are known."""
+
+    control: Control
+    effort: Effort | None = None
+    """For ``EFFORT`` and ``SWITCH``; None leaves it to the vendor."""
+    budget_tokens: int | None = None
+    """For ``BUDGET``: 0 is off; None leaves it to the vendor."""
+    mode: ComputeMode | None = None
 
 
 class Attempt(Struct, frozen=True):
@@ -187,6 +220,10 @@ class Attempt(Struct, frozen=True):
     model: str
     price: Price | None = None
     route: str = ""
+    reasoning: ReasoningPlan | None = None
+    """To be obeyed where it is set, in place of what the request says of mode, effort and budget."""
+    max_output_tokens: int = 0
+    """The most that the model can do; 0 when unknown."""
 
 
 class Usage(Struct, frozen=True):
@@ -200,12 +237,25 @@ class Usage(Struct, frozen=True):
     audio_input_tokens: int = 0
     audio_output_tokens: int = 0
     estimated: bool = False
+    long_cache_write_input_tokens: int = 0
+    """Of ``cache_write_input_tokens``, those kept longer than the vendor's shortest time."""
+
+
+class TokenLogprob(Struct, frozen=True):
+    """How likely a token was; ``logprob`` is a natural logarithm, ``top`` the likeliest tokens at this place."""
+
+    token: str
+    logprob: float
+    token_bytes: bytes | None = None
+    top: tuple["TokenLogprob", ...] = ()
 
 
 class Choice(Struct, frozen=True):
     index: int
     message: Message
     finish_reason: FinishReason
+    logprobs: tuple[TokenLogprob, ...] = ()
+    refusal_logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Completion(Struct, frozen=True):
@@ -237,6 +287,8 @@ class Chunk(Struct, frozen=True):
     reasoning: Reasoned | None = None
     refusal: str = ""
     finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    refusal_logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Head(Struct, frozen=True):
@@ -258,6 +310,36 @@ class Batch(Struct, frozen=True):
     """In the batch that brought it; a later one replaces it."""
     done: bool = False
     """The vendor's end marker came."""
+
+
+class Purpose(Enum):
+    """What vectors are for."""
+
+    QUERY = "query"
+    DOCUMENT = "document"
+    SIMILARITY = "similarity"
+    CLASSIFICATION = "classification"
+    CLUSTERING = "clustering"
+
+
+class EmbeddingRequest(Struct, frozen=True):
+    """What the caller asked; the target is in the attempt. An input is text, or tokens of the model's vocabulary."""
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+    purpose: Purpose | None = None
+    metadata: Mapping[str, str] = {}
+    end_user: str = ""
+
+
+class Embeddings(Struct, frozen=True):
+    """One vector for each input, in their order. ``usage`` is None when the vendor did not count."""
+
+    vectors: tuple[bytes, ...]
+    """Little-endian IEEE 754 numbers of 32 bits; ``omnix_provider.vectors`` makes them."""
+    usage: Usage | None = None
+    vendor_model: str = ""
 
 
 class ServedModel(Struct, frozen=True):
@@ -298,6 +380,12 @@ class Provider(Protocol):
         It ends where the body ends; whether the answer is whole, who iterates judges by the finish reasons. Closing the
         iterator closes the vendor's connection. A refusal by argument (``UnsupportedParameter`` …) is raised by the
         first step, before anything is sent.
+        """
+
+    async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
+        """Make the attempt. Cancelling closes the vendor's connection.
+
+        :raises UnsupportedParameter: naming what the vendor cannot honour.
         """
 
     def list_models(self) -> Sequence[ServedModel]:

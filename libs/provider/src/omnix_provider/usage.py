@@ -34,7 +34,7 @@ from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
 from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
 from omnix_provider.spool import Record, Spool, SpoolFull, read_segment
-from omnix_provider.types import Attempt, CompletionRequest, Usage
+from omnix_provider.types import Attempt, CompletionRequest, EmbeddingRequest, Usage
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,13 @@ class Meter:
         return self._spool.lacking()
 
     def open(
-        self, attempt: Attempt, request: CompletionRequest, *, streamed: bool, sandbox: bool, input_tokens: int
+        self,
+        attempt: Attempt,
+        request: CompletionRequest | EmbeddingRequest,
+        *,
+        streamed: bool,
+        sandbox: bool,
+        input_tokens: int,
     ) -> Metered:
         """Note an attempt that is about to be made.
 
@@ -288,7 +294,7 @@ async def metering(messaging: Messaging, root: Path, *, slots: int, spool_bytes:
 
 
 def _opened(
-    attempt: Attempt, request: CompletionRequest, streamed: bool, sandbox: bool, input_tokens: int
+    attempt: Attempt, request: CompletionRequest | EmbeddingRequest, streamed: bool, sandbox: bool, input_tokens: int
 ) -> pb.UsageRecorded:
     caller = attempt.caller
     event = pb.UsageRecorded(
@@ -311,7 +317,9 @@ def _opened(
     event.usage.input_tokens = input_tokens
     event.usage.estimated = True
     _set_now(event.start_time)
-    if request.compute_mode is not None:
+    if isinstance(request, EmbeddingRequest):
+        event.operation = pb.OPERATION_EMBEDDINGS
+    elif request.compute_mode is not None:
         event.compute_mode = compute_mode_to_proto(request.compute_mode)
     return event
 

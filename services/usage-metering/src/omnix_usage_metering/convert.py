@@ -1,6 +1,7 @@
 """Usage events and queries between protobuf and the domain."""
 
 import re
+from dataclasses import astuple
 from datetime import UTC, datetime
 
 from google.protobuf.message import DecodeError
@@ -22,11 +23,13 @@ _OUTCOMES = {
     usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED: Outcome.INTERRUPTED,
 }
 _COMPUTE_MODES = frozenset(completion_pb2.ComputeMode.values()) - {completion_pb2.COMPUTE_MODE_UNSPECIFIED}
+_OPERATIONS = frozenset(usage_pb2.Operation.values()) - {usage_pb2.OPERATION_UNSPECIFIED}
 _REASONS = frozenset(errors_pb2.ErrorReason.values()) - {errors_pb2.ERROR_REASON_UNSPECIFIED}
 _MAX_TEXT = 512
 _MAX_TOKENS = 10**9
 """Far beyond any context; what is above it is a defect, and its cost still fits 64 bits."""
 _MAX_MICROS_PER_MILLION = 10**12
+_MAX_TIERS = 16
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 _LAST_DAY = datetime(2100, 1, 1, tzinfo=UTC)
@@ -67,6 +70,8 @@ def entry_from_wire(payload: bytes, subject: str, record_time: datetime) -> Entr
         raise Poison("outcome is unspecified or unknown")
     if event.HasField("compute_mode") and event.compute_mode not in _COMPUTE_MODES:
         raise Poison("compute_mode is unspecified or unknown")
+    if event.HasField("operation") and event.operation not in _OPERATIONS:
+        raise Poison("operation is unspecified or unknown")
     if event.HasField("error") and event.error.reason not in _REASONS:
         raise Poison("error.reason is unspecified or unknown")
     return Entry(
@@ -96,6 +101,9 @@ def _tokens(usage: completion_pb2.Usage) -> Tokens:
         cached_input=usage.cached_input_tokens,
         cache_write_input=usage.cache_write_input_tokens,
         reasoning=usage.reasoning_tokens,
+        long_cache_write_input=usage.long_cache_write_input_tokens,
+        audio_input=usage.audio_input_tokens,
+        audio_output=usage.audio_output_tokens,
     )
     for name, count in (
         ("input_tokens", tokens.input),
@@ -103,6 +111,9 @@ def _tokens(usage: completion_pb2.Usage) -> Tokens:
         ("cached_input_tokens", tokens.cached_input),
         ("cache_write_input_tokens", tokens.cache_write_input),
         ("reasoning_tokens", tokens.reasoning),
+        ("long_cache_write_input_tokens", tokens.long_cache_write_input),
+        ("audio_input_tokens", tokens.audio_input),
+        ("audio_output_tokens", tokens.audio_output),
     ):
         if not 0 <= count <= _MAX_TOKENS:
             raise Poison(f"usage.{name} is {count}, which cannot be")
@@ -114,9 +125,13 @@ def _price(message: usage_pb2.Price) -> Price:
         raise Poison("price.currency is not an ISO 4217 code")
     _time(message.effective_time, "price.effective_time")
     price = price_from_proto(message)
-    for amount in (price.input, price.output, price.cached_input, price.cache_write, price.reasoning):
-        if amount is not None and not 0 <= amount <= _MAX_MICROS_PER_MILLION:
-            raise Poison(f"price has {amount}, which cannot be")
+    thresholds = [tier.above_input for tier in price.tiers]
+    if thresholds != sorted(set(thresholds)) or len(thresholds) > _MAX_TIERS or min(thresholds, default=0) < 0:
+        raise Poison("price.tiers have no rising thresholds")
+    for rates in (price.rates, *(tier.rates for tier in price.tiers)):
+        for amount in astuple(rates):
+            if amount is not None and not 0 <= amount <= _MAX_MICROS_PER_MILLION:
+                raise Poison(f"price has {amount}, which cannot be")
     return price
 
 

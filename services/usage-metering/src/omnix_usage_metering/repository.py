@@ -1,8 +1,10 @@
 """The ledger as it is stored: one document an attempt, its id the attempt's. The tenant is part of every query."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from omnix_kit.money import Price, Rates
 from omnix_store import Change, Document, Range, Store, Totals, Where, index
 
 from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
@@ -87,23 +89,30 @@ def _document(entry: Entry) -> dict[str, Any]:
         "cached_input_tokens": entry.tokens.cached_input,
         "cache_write_input_tokens": entry.tokens.cache_write_input,
         "reasoning_tokens": entry.tokens.reasoning,
+        "long_cache_write_input_tokens": entry.tokens.long_cache_write_input,
+        "audio_input_tokens": entry.tokens.audio_input,
+        "audio_output_tokens": entry.tokens.audio_output,
         "cost_micros": entry.cost_micros,
         "currency": entry.currency,
-        "price": None
-        if price is None
-        else {
-            "effective_time": price.effective_time,
-            "input": price.input,
-            "output": price.output,
-            "cached_input": price.cached_input,
-            "cache_write": price.cache_write,
-            "reasoning": price.reasoning,
-        },
+        "price": None if price is None else _price(price),
         "start_time": entry.start_time,
         "record_time": entry.record_time,
         "sandbox": entry.sandbox,
         "event": entry.event,
     }
+
+
+def _price(price: Price) -> dict[str, Any]:
+    return {
+        "effective_time": price.effective_time,
+        **_rates(price.rates),
+        "tiers": [{"above_input": tier.above_input, **_rates(tier.rates)} for tier in price.tiers],
+    }
+
+
+def _rates(rates: Rates) -> dict[str, Any]:
+    """Those that were given; most vendors give few."""
+    return {name: amount for name, amount in asdict(rates).items() if amount is not None}
 
 
 def _line(document: Document) -> Line:

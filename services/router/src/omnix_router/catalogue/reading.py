@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from omnix_kit.errors import ConfigurationError
-from omnix_kit.money import Price
+from omnix_kit.money import Price, Rates
 
 from omnix_router.catalogue.models import Catalogue, Model
 
@@ -168,11 +168,13 @@ def _price(price: _Price, key: str) -> Price:
     return Price(
         currency=price.currency,
         effective_time=since,
-        input=micros(price.input, f"{key}.input"),
-        output=micros(price.output, f"{key}.output"),
-        cached_input=optional("cached_input"),
-        cache_write=optional("cache_write"),
-        reasoning=optional("reasoning"),
+        rates=Rates(
+            input=micros(price.input, f"{key}.input"),
+            output=micros(price.output, f"{key}.output"),
+            cached_input=optional("cached_input"),
+            cache_write=optional("cache_write"),
+            reasoning=optional("reasoning"),
+        ),
     )
 
 

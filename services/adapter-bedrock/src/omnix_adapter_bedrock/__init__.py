@@ -1,0 +1,1 @@
+"""AWS Bedrock behind the provider contract."""

@@ -1,0 +1,1 @@
+"""Google Gemini behind the provider contract."""

@@ -1,0 +1,1 @@
+"""Hugging Face's inference providers and endpoints behind the provider contract."""
