@@ -1,30 +1,16 @@
 """What OpenAI's errors mean here: by status, type and code, never by text."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 import openai
 from omnix_kit.errors import OmnixError
-from omnix_kit.logs import without_secrets
-from omnix_provider.errors import (
-    AuthFailed,
-    ContentRefused,
-    ContextTooLong,
-    InvalidRequest,
-    ModelNotFound,
-    Overloaded,
-    PayloadTooLarge,
-    QuotaExhausted,
-    RateLimited,
-    TimedOut,
-    Unavailable,
-)
+from omnix_provider import statuses
+from omnix_provider.errors import ContentRefused, ContextTooLong, QuotaExhausted
+from omnix_provider.statuses import readable, retry_delay
 
 from omnix_adapter_openai import wire
 
-_LONGEST_MESSAGE = 500
 _TOO_LONG = frozenset({"context_length_exceeded"})
 _REFUSED = frozenset({"content_filter", "content_policy_violation"})
 _NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -61,8 +47,7 @@ _STATUS_OF_TYPE: Mapping[str, int] = {
 
 
 def _error(status: int, said: wire.Error, provider: str, retry_after: timedelta | None, otherwise: str) -> OmnixError:
-    # Cut before it is looked through, because it may be large, and beyond the end, so that no secret is cut in two.
-    message = without_secrets((said.message or otherwise)[: 2 * _LONGEST_MESSAGE])[:_LONGEST_MESSAGE]
+    message = readable(said.message, otherwise)
     code = said.code if isinstance(said.code, str) else ""
     if code in _TOO_LONG:
         return ContextTooLong(message, provider=provider, provider_status=status, param=said.param or "messages")
@@ -70,44 +55,11 @@ def _error(status: int, said: wire.Error, provider: str, retry_after: timedelta 
         return ContentRefused(message, provider=provider, provider_status=status, param=said.param)
     if code in _NO_QUOTA or said.type in _NO_QUOTA:
         return QuotaExhausted(message, provider=provider, provider_status=status)
-    match status:
-        case 401 | 403:
-            return AuthFailed(message, provider=provider, provider_status=status)
-        case 402:
-            return QuotaExhausted(message, provider=provider, provider_status=status)
-        case 404:
-            return ModelNotFound(message, provider=provider, provider_status=status, param="model")
-        case 408:
-            return TimedOut(message, provider=provider, provider_status=status, retry_after=retry_after)
-        case 409:  # a resource that is locked for the moment
-            return Unavailable(message, provider=provider, provider_status=status, retry_after=retry_after)
-        case 413:
-            return PayloadTooLarge(message, provider=provider, provider_status=status)
-        case 429:
-            return RateLimited(message, provider=provider, provider_status=status, retry_after=retry_after)
-        case 503 | 529:
-            return Overloaded(message, provider=provider, provider_status=status, retry_after=retry_after)
-        case _ if 400 <= status < 500:
-            return InvalidRequest(message, provider=provider, provider_status=status, param=said.param)
-        case _:
-            return Unavailable(message, provider=provider, provider_status=status, retry_after=retry_after)
+    return statuses.error_of_status(status, message, provider, retry_after=retry_after, param=said.param)
 
 
 def _text(body: object) -> str | None:
     """The vendor's own sentence: the SDK's message is the status and the whole body."""
     if isinstance(body, Mapping) and isinstance(message := body.get("message"), str):
         return message
-    return None
-
-
-def retry_delay(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """``retry-after-ms``, or ``retry-after`` as seconds or as an HTTP date."""
-    milliseconds, after = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
-    with suppress(ValueError, OverflowError):
-        return max(timedelta(milliseconds=float(milliseconds)), timedelta(0))
-    with suppress(ValueError, OverflowError):
-        return max(timedelta(seconds=float(after)), timedelta(0))
-    with suppress(ValueError, TypeError):
-        date = parsedate_to_datetime(after)
-        return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
     return None

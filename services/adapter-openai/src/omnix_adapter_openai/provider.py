@@ -15,14 +15,15 @@ import aiohttp
 import httpx2
 import msgspec
 from omnix_kit.errors import OmnixError
-from omnix_provider.errors import Cut, Malformed, Unavailable
+from omnix_provider import connections
+from omnix_provider.connections import Connections, Response, unreached
+from omnix_provider.errors import Cut, Malformed
 from omnix_provider.sse import EventStream, EventTooLarge
 from omnix_provider.types import Attempt, Batch, Completion, CompletionRequest, HandedOver, ServedModel
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit
 from pydantic import SecretStr
 
-from omnix_adapter_openai import connections, translate
-from omnix_adapter_openai.connections import Connections, Response
+from omnix_adapter_openai import translate
 from omnix_adapter_openai.dialect import OPENAI, Dialect
 from omnix_adapter_openai.errors import error_in_band, error_of_status
 from omnix_adapter_openai.models import Models
@@ -84,7 +85,7 @@ class OpenAIProvider:
         body = translate.request_body(request, attempt, self._upstream.dialect, stream=False)
         response = await self._post(body, attempt, handed_over)
         try:
-            answer = await _bounded(response, _LARGEST_ANSWER)
+            answer = await response.body(_LARGEST_ANSWER)
         except aiohttp.ClientError as exc:
             raise self._cut() from exc
         finally:
@@ -133,7 +134,7 @@ class OpenAIProvider:
         try:
             response = await self._connections.post(body, attempt.attempt_id, handed_over)
         except aiohttp.ClientError as exc:
-            raise self._unreached(exc) from exc
+            raise unreached(exc, self.name) from exc
         if response.status == 200:
             return response
         try:
@@ -143,7 +144,7 @@ class OpenAIProvider:
 
     async def _refusal(self, response: Response) -> OmnixError:
         try:
-            body = await _bounded(response, _LARGEST_ERROR) or b""
+            body = await response.body(_LARGEST_ERROR) or b""
         except aiohttp.ClientError:
             body = b""  # the status alone tells enough
         told = httpx2.Response(
@@ -157,11 +158,6 @@ class OpenAIProvider:
         error.__cause__ = exc
         return error
 
-    def _unreached(self, exc: aiohttp.ClientError) -> OmnixError:
-        if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return Unavailable("The provider cannot be connected to.", provider=self.name, reached=False)
-        return Unavailable("The provider closed the connection without an answer.", provider=self.name)
-
     def _malformed(self) -> OmnixError:
         return Malformed("An event of the provider cannot be understood.", provider=self.name)
 
@@ -170,23 +166,6 @@ class OpenAIProvider:
 
 
 _TOLD = frozenset({"retry-after", "retry-after-ms", "x-request-id", "content-type"})
-
-
-async def _bounded(response: Response, at_most: int) -> bytes | None:
-    """The whole body, or None when it is larger."""
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > at_most:
-        return None
-    content = response.content
-    parts: list[bytes] = []
-    size = 0
-    while not content.at_eof():
-        part = await content.readany()
-        size += len(part)
-        if size > at_most:
-            return None
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _url(client: AsyncOpenAI) -> str:

@@ -13,8 +13,11 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
-from omnix_provider.types import HandedOver
+from omnix_kit.errors import OmnixError
 from yarl import URL  # aiohttp's own, which comes with it
+
+from omnix_provider.errors import Unavailable
+from omnix_provider.types import HandedOver
 
 _CONNECT_WITHIN = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
 
@@ -28,7 +31,27 @@ class Response:
         self._connection = connection
         self.status = status
         self.headers = headers
+        """By name in any case."""
         self.content = content
+
+    async def body(self, at_most: int) -> bytes | None:
+        """All that is left of it, or None when that is larger.
+
+        :raises aiohttp.ClientError: when it breaks off.
+        """
+        announced = self.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > at_most:
+            return None
+        content = self.content
+        parts: list[bytes] = []
+        size = 0
+        while not content.at_eof():
+            part = await content.readany()
+            size += len(part)
+            if size > at_most:
+                return None
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def give_back(self) -> None:
         """The connection is used again only if all was sent and all was read."""
@@ -40,7 +63,7 @@ class Response:
 
 
 class Connections:
-    """To one address of one server; made by ``opened``."""
+    """To one server; made by ``opened``."""
 
     def __init__(self, connector: aiohttp.BaseConnector, url: str, headers: Mapping[str, str]) -> None:
         self._connector = connector
@@ -49,18 +72,34 @@ class Connections:
         told = self._target.headers
         for changing in ("Content-Length", "Transfer-Encoding"):
             told.popall(changing, None)
-        lines = [f"POST {self._target.url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
-        if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a header of the vendor's has a line break in it")
-        self._head = "\r\n".join(lines).encode()
+        self._headers = _lines(told)
+        self._head = self._begun(self._target.url.raw_path_qs)
 
-    async def post(self, body: bytes, request_id: str, handed_over: HandedOver) -> Response:
+    def _begun(self, path: str) -> bytes:
+        return b"POST %s HTTP/1.1\r\n%s" % (path.encode("ascii"), self._headers)
+
+    async def post(
+        self,
+        body: bytes,
+        request_id: str,
+        handed_over: HandedOver,
+        *,
+        path: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         """Send the body, and answer when the head of the answer came.
 
-        :param request_id: an id by its form; it becomes a header.
+        :param request_id: an id by its form; it becomes the header ``X-Client-Request-Id``.
         :param handed_over: called when there is a connection: what fails before never reached the vendor.
+        :param path: in place of the address's own: absolute, percent-encoded, with its query.
+        :param headers: of this request alone, such as its signature; none that all requests have.
         :raises aiohttp.ClientError: ``ClientConnectorError`` or ``ConnectionTimeoutError`` when there is no connection.
+        :raises ValueError: when path or headers cannot stand in the head of a request.
         """
+        head = self._head if path is None else self._begun(_checked(path))
+        if headers:
+            head += _lines(headers)
+        head += b"X-Client-Request-Id: %s\r\nContent-Length: %d\r\n\r\n" % (request_id.encode(), len(body))
         try:
             connection = await self._connector.connect(self._target, [], _CONNECT_WITHIN)
         except TimeoutError as exc:
@@ -71,8 +110,7 @@ class Connections:
                 raise aiohttp.ServerDisconnectedError
             protocol.set_response_params(read_until_eof=True)
             handed_over()
-            head = b"%s\r\nX-Client-Request-Id: %s\r\nContent-Length: %d\r\n\r\n"
-            protocol.transport.writelines((head % (self._head, request_id.encode(), len(body)), body))
+            protocol.transport.writelines((head, body))
             while True:
                 message, content = await protocol.read()
                 if not 100 <= message.code < 200:
@@ -85,8 +123,33 @@ class Connections:
             raise
 
 
+def _lines(headers: Mapping[str, str]) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header of the vendor's has a line break in it")
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _checked(path: str) -> str:
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError("the path must be absolute and percent-encoded")
+    return path
+
+
+def unreached(exc: aiohttp.ClientError, provider: str) -> OmnixError:
+    """What ``Connections.post`` raised, as the attempt's error."""
+    if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return Unavailable("The provider cannot be connected to.", provider=provider, reached=False)
+    return Unavailable("The provider closed the connection without an answer.", provider=provider)
+
+
 @asynccontextmanager
 async def opened(url: str, headers: Mapping[str, str], keep_alive: timedelta) -> AsyncIterator[Connections]:
+    """Connections to the server of this address, with the headers that all requests have.
+
+    :param url: its path is that of every request that gives none of its own.
+    :param keep_alive: how long an idle connection is used again; shorter than the server keeps it.
+    """
     # Attempts are bounded where they begin; a second bound here would make them wait unseen.
     async with aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive.total_seconds()) as connector:
         yield Connections(connector, url, headers)

@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
-from omnix_adapter_openai.connections import Connections, Response, opened
+from omnix_provider.connections import Connections, Response, opened, unreached
+from omnix_provider.errors import Unavailable
 
 ID = "0" * 32
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Vendor:
-    """Answers each request, whose head ends the same packet as its body, with the next of its answers."""
+    """Answers each request with the next of its answers, and hangs up after the last one."""
 
     def __init__(self, answers: Sequence[bytes]) -> None:
         self.received: list[bytes] = []
@@ -117,3 +118,75 @@ async def test_header_with_a_line_break_is_refused() -> None:
     with pytest.raises(ValueError, match="line break"):
         async with opened("http://127.0.0.1:1", {"X": "a\r\nY: b"}, timedelta(seconds=5)):
             pass
+
+
+async def test_path_and_headers_of_one_request_are_its_own() -> None:
+    async with vendor(OK, OK) as (made, connections):
+        signed = {"X-Signature": "AWS4-HMAC-SHA256 x", "X-Amz-Date": "20261122T120000Z"}
+        response = await connections.post(b"{}", ID, lambda: None, path="/model/a%3A0/converse?z=1", headers=signed)
+        await read(response)
+        await read(await asked(connections))
+    first, second = (received.decode().split("\r\n") for received in made.received)
+    assert first[0] == "POST /model/a%3A0/converse?z=1 HTTP/1.1"
+    assert {"Authorization: Bearer k", "X-Signature: AWS4-HMAC-SHA256 x", "X-Amz-Date: 20261122T120000Z"} <= set(first)
+    assert second[0] == "POST /v1/x?y=1 HTTP/1.1"
+    assert "X-Amz-Date: 20261122T120000Z" not in second
+    assert made.connections == 1
+
+
+@pytest.mark.parametrize("path", ["", "model", "/a b", "/a\r\nX: y", "/é", "/a\tb"])
+async def test_path_that_would_break_the_head_is_refused(path: str) -> None:
+    async with vendor() as (made, connections):
+        with pytest.raises(ValueError, match="path"):
+            await connections.post(b"{}", ID, lambda: None, path=path)
+    assert made.connections == 0
+
+
+async def test_header_of_one_request_with_a_line_break_is_refused() -> None:
+    async with vendor() as (made, connections):
+        with pytest.raises(ValueError, match="line break"):
+            await connections.post(b"{}", ID, lambda: None, headers={"X": "a\r\nY: b"})
+    assert made.connections == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+    ],
+)
+async def test_body_is_read_up_to_a_bound(answer: bytes) -> None:
+    async with vendor(answer, answer) as (_, connections):
+        response = await asked(connections)
+        assert await response.body(11) == b"hello world"
+        response.give_back()
+        response = await asked(connections)
+        assert await response.body(10) is None
+        response.give_back()
+
+
+async def test_body_that_breaks_off_is_a_client_error() -> None:
+    async with vendor(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello") as (_, connections):
+        response = await asked(connections)
+        with pytest.raises(aiohttp.ClientError):
+            await response.body(100)
+        response.give_back()
+
+
+async def test_server_that_is_not_there_was_not_reached(unused_tcp_port: int) -> None:
+    async with opened(f"http://127.0.0.1:{unused_tcp_port}", {}, timedelta(seconds=5)) as connections:
+        with pytest.raises(aiohttp.ClientError) as refused:
+            await asked(connections)
+    error = unreached(refused.value, "openai")
+    assert isinstance(error, Unavailable)
+    assert not error.reached
+
+
+async def test_server_that_hangs_up_was_reached() -> None:
+    async with vendor(b"") as (_, connections):
+        with pytest.raises(aiohttp.ClientError) as left:
+            await asked(connections)
+    error = unreached(left.value, "openai")
+    assert isinstance(error, Unavailable)
+    assert error.reached
