@@ -6,7 +6,8 @@ import pytest
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.money import Price, Rates
 from omnix_router.catalogue.models import price_at
-from omnix_router.catalogue.reading import load, micros, parse
+from omnix_router.catalogue.pricing import micros
+from omnix_router.catalogue.reading import load, parse
 
 CHECKED = datetime(2026, 11, 22, tzinfo=UTC)
 

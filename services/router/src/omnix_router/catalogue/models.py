@@ -4,14 +4,77 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 
 from omnix_kit.money import Price
 
 
+class Control(StrEnum):
+    """How a vendor is told how much a model reasons."""
+
+    NONE = "none"
+    """It does not reason."""
+    FIXED = "fixed"
+    """It reasons as it does, and cannot be told."""
+    SWITCH = "switch"
+    EFFORT = "effort"
+    BUDGET = "budget"
+
+
+class Mode(StrEnum):
+    """The compute modes."""
+
+    FLASH = "flash"
+    THINK = "think"
+    ULTRA_THINK = "ultra-think"
+
+
+class Effort(StrEnum):
+    """Named efforts, rising; ``none`` is off."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order; comparing the members themselves would compare their letters."""
+        return _RANKS[self]
+
+
+_RANKS = {effort: rank for rank, effort in enumerate(Effort)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningControl:
+    """How a model's reasoning is controlled, and what each compute mode means to it.
+
+    Every value of ``modes`` lies inside what the model takes.
+    """
+
+    control: Control
+    efforts: tuple[Effort, ...] = ()
+    """What it takes, rising; of ``effort`` only. ``none`` is among them when it can be switched off."""
+    min_budget: int = 0
+    """The smallest budget in tokens other than none; of ``budget`` only."""
+    max_budget: int = 0
+    can_disable: bool = False
+    modes: Mapping[Mode, Effort | int] = field(default_factory=dict, hash=False)
+    """An effort for ``effort``; for ``switch`` ``none`` is off and any other on; for ``budget`` tokens, 0 is off.
+
+    A mode that is missing is one that the model cannot do. Empty for ``none``, which is always ``flash``, and for
+    ``fixed``.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model of one vendor. Zero and None mean unknown."""
+    """One model of one vendor. Zero, empty and None mean unknown."""
 
     provider: str
     name: str
@@ -22,6 +85,9 @@ class Model:
     context_window: int = 0
     max_output_tokens: int = 0
     capabilities: tuple[str, ...] = ()
+    reasoning: ReasoningControl | None = None
+    dimensions: tuple[int, ...] = ()
+    """Of an embedding model: the lengths of vector that can be asked for, the default one first."""
     prices: tuple[Price, ...] = ()
     """By the time from which each holds, oldest first."""
     released: datetime | None = None
@@ -34,6 +100,11 @@ class Model:
     @property
     def reasons(self) -> bool:
         return "reasoning" in self.capabilities
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it makes vectors, and no answers."""
+        return "embeddings" in self.capabilities
 
 
 def price_at(prices: Iterable[Price], time: datetime) -> Price | None:
