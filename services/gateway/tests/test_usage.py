@@ -1,0 +1,48 @@
+"""The ledger, as the API tells it."""
+
+from omnix.usage.v1 import usage_pb2, usage_service_pb2
+
+from .conftest import Gateway, Start
+from .fakes import ADMIN, Backends
+
+
+async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, behind: Backends) -> None:
+    entry = usage_pb2.UsageEntry(cost_micros=1234, currency="USD")
+    entry.event.attempt_id, entry.event.completion_id = "a" * 32, "b" * 32
+    entry.event.outcome = usage_pb2.ATTEMPT_OUTCOME_CANCELLED
+    entry.event.usage.estimated = True
+    entry.event.usage.output_tokens = 5
+    unpriced = usage_pb2.UsageEntry()
+    behind.usage.answer = usage_service_pb2.ListUsageEntriesResponse(entries=[entry, unpriced], next_page_token="t")
+    query = {
+        "completion_id": f"chatcmpl-{'b' * 32}",
+        "start_time": "2026-01-01T00:00:00Z",
+        "limit": "2",
+        "key_id": "admin",
+    }
+    told = (await gateway.http.get("/v1/usage", params=query)).json()
+    assert (told["object"], told["has_more"], told["next_page_token"]) == ("list", True, "t")
+    first, second = told["data"]
+    assert (first["cost_micros"], first["cost"], first["estimated"], first["unpriced"]) == (
+        1234,
+        "0.001234",
+        True,
+        False,
+    )
+    assert (first["outcome"], first["completion_id"]) == ("cancelled", f"chatcmpl-{'b' * 32}")
+    assert (second["cost_micros"], second["cost"], second["unpriced"]) == (None, None, True)
+    asked = behind.usage.asked[0]
+    assert (asked.filter.tenant_id, asked.filter.key_id, asked.filter.completion_id) == ("default", "member", "b" * 32)
+    assert (asked.page_size, asked.filter.start_time.seconds) == (2, 1_767_225_600)
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    await gateway.http.get("/v1/usage", headers=headers)
+    assert (behind.usage.asked[1].filter.key_id, behind.usage.asked[1].page_size) == ("", 100)
+    for bad, param in (("limit=0", "limit"), ("start_time=yesterday", "start_time"), ("colour=red", "colour")):
+        refused = await gateway.http.get(f"/v1/usage?{bad}")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+async def test_usage_adds_up(gateway: Gateway, behind: Backends) -> None:
+    behind.usage.summary.totals.add(provider="openai", model="gpt-4o", currency="USD", attempts=2, cost_micros=5)
+    told = (await gateway.http.get("/v1/usage/summary")).json()
+    assert told["data"][0]["cost"] == "0.000005"
