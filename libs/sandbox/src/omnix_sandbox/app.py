@@ -1,7 +1,7 @@
 """Puts the vendors, the control address and the health checks on one server."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -17,7 +17,15 @@ from omnix_sandbox.words import ring_tokens
 class Vendor(Protocol):
     """One vendor's API below its own first path segment."""
 
+    def __init__(self, settings: Settings, recorder: Recorder, rules: Rules) -> None: ...
+
     async def handle(self, request: Request) -> web.StreamResponse: ...
+
+
+VENDORS: Final[dict[str, type[Vendor]]] = {
+    "openai": OpenAI,
+}
+"""Each vendor's room by its first path segment."""
 
 
 def server(settings: Settings, recorder: Recorder) -> Server:
@@ -25,7 +33,7 @@ def server(settings: Settings, recorder: Recorder) -> Server:
     ring_tokens()  # made once, and not in the first caller's time
     rules = Rules()
     rooms: dict[str, Callable[[Request], Awaitable[web.StreamResponse]]] = {
-        "openai": OpenAI(settings, recorder, rules).handle,
+        **{name: vendor(settings, recorder, rules).handle for name, vendor in VENDORS.items()},
         "control": Control(recorder, rules).handle,
     }
 

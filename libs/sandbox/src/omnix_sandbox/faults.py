@@ -43,7 +43,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """One fault with its parameters; which of them count depends on the kind.
 
     `after` counts tokens. `for_seconds` is how long a slow or stalled answer waits; without it a stall lasts until the
-    caller leaves. `retry_after` is sent as `Retry-After` in whole seconds, or as `retry-after-ms` when `retry_in_ms`.
+    caller leaves. An error within a stream may have a `status`, of which each format makes what it can. `crc` breaks a
+    frame's checksum in place of its JSON, in a format that has frames.
+    `retry_after` is sent as `Retry-After` in whole seconds, or as `retry-after-ms` when `retry_in_ms`.
     """
 
     kind: FaultKind
@@ -58,10 +60,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     size: int = 1024 * 1024
     rst: bool = False
     done: bool = False
+    crc: bool = False
 
     def __post_init__(self) -> None:
         if self.kind is FaultKind.STATUS and not 400 <= self.status <= 599:
             raise ValueError(f"a status fault needs a status from 400 to 599, not {self.status}")
+        if self.kind is FaultKind.ERROR and self.status and not 400 <= self.status <= 599:
+            raise ValueError(f"an error has a status from 400 to 599, not {self.status}")
         if self.after < 0 or not 0 <= self.size <= quantities.MAX_SIZE:
             raise ValueError("after and size must not be negative, nor size more than 64 MiB")
         for wait in (self.for_seconds, self.retry_after):
@@ -74,6 +79,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def spec(self) -> str:
         """The fault in the words of the grammar; headers and texts are left out."""
         words = [str(self.status) if self.kind is FaultKind.STATUS else self.kind.value]
+        if self.kind is FaultKind.ERROR and self.status:
+            words.append(str(self.status))
+        if self.crc:
+            words.append("crc")
         if self.after:
             words += ["after", str(self.after)]
         if self.for_seconds is not None:
@@ -117,6 +126,9 @@ def take_fault(words: Sequence[str]) -> tuple[Fault, int]:
     if kind is FaultKind.SLOW and used < len(words) and words[used][0].isdigit():
         fields["for_seconds"] = quantities.seconds(words[used])
         used += 1
+    if kind is FaultKind.ERROR and used < len(words) and re.fullmatch(r"\d{3}", words[used]):
+        fields["status"] = int(words[used])
+        used += 1
     while used < len(words):
         word, value = words[used], words[used + 1] if used + 1 < len(words) else ""
         match word:
@@ -131,6 +143,9 @@ def take_fault(words: Sequence[str]) -> tuple[Fault, int]:
                 fields["size"] = quantities.size(value)
             case "rst" if kind is FaultKind.CUT:
                 fields["rst"] = True
+                used -= 1
+            case "crc" if kind is FaultKind.MALFORMED:
+                fields["crc"] = True
                 used -= 1
             case "done" if kind is FaultKind.HANG:
                 fields["done"] = True

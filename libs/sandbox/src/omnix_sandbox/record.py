@@ -29,6 +29,13 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
+class Operation(StrEnum):
+    """What a call asks for."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+
+
 class Accepted(msgspec.Struct, tag_field="event", tag="accepted", omit_defaults=True, frozen=True):
     call: str
     time: float
@@ -40,6 +47,8 @@ class Accepted(msgspec.Struct, tag_field="event", tag="accepted", omit_defaults=
     answer_id: str | None = None
     fault: str | None = None
     rule: str | None = None
+    operation: Operation = Operation.CHAT
+    reasoning: str | None = None
 
 
 class Finished(msgspec.Struct, tag_field="event", tag="finished", omit_defaults=True, frozen=True):
@@ -76,6 +85,7 @@ class Call(msgspec.Struct, omit_defaults=False):
     """All that is known of one call.
 
     `request_id` is the caller's `X-Client-Request-Id`; `call` is what the answer's request-id header says.
+    `reasoning` is how much of it the request asked for, in the vendor's words.
     `produced_tokens` counts deltas handed to the socket, or all tokens of a unary answer that was sent whole.
     `output_tokens` is what the vendor bills: usage's number for a whole answer, whether it was sent or not, the tokens
     produced for a broken one, nothing for a refusal.
@@ -93,6 +103,8 @@ class Call(msgspec.Struct, omit_defaults=False):
     answer_id: str | None = None
     fault: str | None = None
     rule: str | None = None
+    operation: Operation = Operation.CHAT
+    reasoning: str | None = None
     outcome: Outcome | None = None
     finished_time: float | None = None
     status: int = 0
@@ -124,6 +136,8 @@ class Call(msgspec.Struct, omit_defaults=False):
             answer_id=event.answer_id,
             fault=event.fault,
             rule=event.rule,
+            operation=event.operation,
+            reasoning=event.reasoning,
         )
 
     def add(self, event: Finished | Closed) -> None:

@@ -6,17 +6,19 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from omnix_sandbox.faults import Fault, parse_fault
+from omnix_sandbox.record import Operation
 
 MAX_RULES = 1_000
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Globs that must all fit; `stream` None means both kinds of call."""
+    """Globs that must all fit; `stream` None means both kinds of call, `operation` None any."""
 
     vendor: str = "*"
     model: str = "*"
     request_id: str = "*"
     stream: bool | None = None
+    operation: Operation | None = None
 
 
 class RuleOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +50,7 @@ class Rule:
         self.hits = 0
         self._rng = random.Random(order.seed)  # noqa: S311 - repeatable on purpose
 
-    def meets(self, vendor: str, model: str, request_id: str, stream: bool) -> bool:
+    def meets(self, vendor: str, model: str, request_id: str, stream: bool, operation: Operation) -> bool:
         """Whether this call shall have the fault; asking counts the call."""
         wanted = self.order.match
         if (
@@ -56,6 +58,7 @@ class Rule:
             or not fnmatchcase(model, wanted.model)
             or not fnmatchcase(request_id, wanted.request_id)
             or wanted.stream not in (None, stream)
+            or wanted.operation not in (None, operation)
         ):
             return False
         self.seen += 1
@@ -96,8 +99,8 @@ class Rules:
     def list(self) -> list[Rule]:
         return list(self._rules.values())
 
-    def find(self, vendor: str, model: str, request_id: str, stream: bool) -> Rule | None:
+    def find(self, vendor: str, model: str, request_id: str, stream: bool, operation: Operation) -> Rule | None:
         for rule in self._rules.values():
-            if rule.meets(vendor, model, request_id, stream):
+            if rule.meets(vendor, model, request_id, stream, operation):
                 return rule
         return None

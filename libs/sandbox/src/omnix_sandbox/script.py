@@ -52,6 +52,8 @@ TOKENS_PER_MESSAGE: Final = 4
 TOKENS_PER_ATTACHMENT: Final = 85
 TOKENS_PER_PROMPT: Final = 3
 
+_THOUGHT: Final = 0x7468_6F75_6768_7421  # another stretch of the same text
+
 _JSON = msgspec.json.Encoder(order="sorted")
 
 
@@ -121,20 +123,36 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One choice of an answer; its `tokens` are its deltas, one by one."""
+    """One choice of an answer; its `tokens` are its deltas, one by one.
+
+    `reasoning` are the tokens of the thoughts before it, which the first choice alone has; a format shows them or not.
+    `stopped_by` is the stop sequence that ended the answer; `finish_as` the finish reason to be told in its place, in
+    the vendor's own word.
+    """
 
     tokens: Sequence[str]
     finish: FinishReason
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: bool = False
+    reasoning: Sequence[str] = ()
+    redacted: bool = False
+    stopped_by: str | None = None
+    finish_as: str | None = None
 
     @property
     def text(self) -> str:
         return "".join(self.tokens)
 
     @property
+    def reasoning_text(self) -> str:
+        return "".join(self.reasoning)
+
+    @property
     def output_tokens(self) -> int:
-        """Deltas that a stream of this answer has: the tokens, or for each tool call its name and its arguments."""
+        """Deltas that a stream of this answer has: the tokens, or for each tool call its name and its arguments.
+
+        Reasoning is not among them.
+        """
         return len(self.tokens) + sum(1 + count_tokens(call.arguments or "") for call in self.tool_calls)
 
 
@@ -160,7 +178,10 @@ def answers(prompt: Prompt) -> tuple[Answer, ...]:
 
 
 def input_tokens(prompt: Prompt) -> int:
-    """Tokens of the prompt: each message's text and a few for its frame, attachments at a flat rate, tools as JSON."""
+    """Tokens of the prompt: each message's text and a few for its frame, attachments at a flat rate, tools as JSON.
+
+    A prompt of which more is to be cached or written to a cache than it has is as long as that.
+    """
     total = TOKENS_PER_PROMPT
     for message in prompt.messages:
         total += TOKENS_PER_MESSAGE + count_tokens(message.text) + TOKENS_PER_ATTACHMENT * message.attachments
@@ -169,7 +190,7 @@ def input_tokens(prompt: Prompt) -> int:
     for tool in prompt.tools:
         parameters = _JSON.encode(tool.parameters or {}).decode()
         total += count_tokens(tool.name) + count_tokens(tool.description) + count_tokens(parameters)
-    return total
+    return max(total, prompt.steering.cached + prompt.steering.cache_write)
 
 
 def seed_of(prompt: Prompt, steering: Steering = NEUTRAL, choice: int = 0) -> int:
@@ -185,9 +206,17 @@ def seed_of(prompt: Prompt, steering: Steering = NEUTRAL, choice: int = 0) -> in
 
 def _answer(prompt: Prompt, steering: Steering, choice: int) -> Answer:
     seed = seed_of(prompt, steering, choice)
+    reasoning = () if choice else reasoning_of(seed, steering.reasoning)
     calls = _tool_calls(prompt, steering, seed)
     if calls:
-        return Answer((), FinishReason.TOOL_CALLS, calls)
+        return Answer(
+            (),
+            FinishReason.TOOL_CALLS,
+            calls,
+            reasoning=reasoning,
+            redacted=steering.redacted,
+            finish_as=steering.finish_as,
+        )
     if prompt.schema is not None:
         tokens = tokenize(_json_text(prompt.schema, prompt, seed))
     elif steering.echo:
@@ -197,11 +226,25 @@ def _answer(prompt: Prompt, steering: Steering, choice: int) -> Answer:
     else:
         tokens = tokens_from(seed, SHORTEST + seed % LENGTHS if steering.tokens is None else steering.tokens)
     finish = FinishReason(steering.finish) if steering.finish else FinishReason.STOP
+    stopped_by = None
     if prompt.stop and (stopped := _stopped(tokens, prompt.stop)) is not None:
-        tokens, finish = stopped, FinishReason.STOP
+        (tokens, stopped_by), finish = stopped, FinishReason.STOP
     if prompt.max_tokens is not None and len(tokens) > prompt.max_tokens:
-        tokens, finish = tokens[: prompt.max_tokens], FinishReason.LENGTH
-    return Answer(tokens, finish, refusal=steering.refuse and prompt.schema is None and not steering.echo)
+        tokens, finish, stopped_by = tokens[: prompt.max_tokens], FinishReason.LENGTH, None
+    return Answer(
+        tokens,
+        finish,
+        refusal=steering.refuse and prompt.schema is None and not steering.echo,
+        reasoning=reasoning,
+        redacted=steering.redacted,
+        stopped_by=stopped_by,
+        finish_as=steering.finish_as,
+    )
+
+
+def reasoning_of(seed: int, number: int) -> tuple[str, ...]:
+    """`number` tokens of thought before the answer that `seed` makes; another text than the answer's."""
+    return tuple(tokens_from(seed ^ _THOUGHT, number)) if number else ()
 
 
 def _tool_calls(prompt: Prompt, steering: Steering, seed: int) -> tuple[ToolCall, ...]:
@@ -231,8 +274,11 @@ def _json_text(schema: Mapping[str, Any], prompt: Prompt, seed: int) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _stopped(tokens: Sequence[str], stops: Sequence[str]) -> list[str] | None:
-    """The tokens up to the first stop sequence, None where there is none."""
+def _stopped(tokens: Sequence[str], stops: Sequence[str]) -> tuple[list[str], str] | None:
+    """The tokens up to the first stop sequence, and which it is; None where there is none."""
     text = "".join(tokens)
-    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
-    return tokenize(text[: min(ends)]) if ends else None
+    ends = [(at, stop) for stop in stops if stop and (at := text.find(stop)) >= 0]
+    if not ends:
+        return None
+    at, stop = min(ends)
+    return tokenize(text[:at]), stop

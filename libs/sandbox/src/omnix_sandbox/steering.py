@@ -34,13 +34,15 @@ class Steering:
     """Every field's default means "not asked for".
 
     `pace` is tokens per second, 0 a burst; `first` the seconds before the first token; `vary` makes another text of the
-    same messages; `reasoning` and `cached` are token numbers that usage shall report.
+    same messages; `reasoning`, `cached` and `cache_write` are token numbers that usage shall report; `redacted`
+    has the reasoning come without its text, where the format can; `finish_as` is a finish reason in the vendor's word.
     """
 
     tokens: int | None = None
     echo: bool = False
     refuse: bool = False
     finish: str | None = None
+    finish_as: str | None = None
     tools: tuple[ToolCall, ...] = ()
     pace: float | None = None
     first: float | None = None
@@ -48,6 +50,8 @@ class Steering:
     vary: str = ""
     reasoning: int = 0
     cached: int = 0
+    cache_write: int = 0
+    redacted: bool = False
     fault: Fault | None = None
 
     def over(self, other: "Steering") -> "Steering":
@@ -62,6 +66,8 @@ NEUTRAL: Final = Steering()
 
 _FLAGS: Final[dict[str, dict[str, object]]] = {
     "echo": {"echo": True},
+    "empty": {"tokens": 0},
+    "redacted": {"redacted": True},
     "refuse": {"refuse": True},
     "clock": {"clock": True},
     "burst": {"pace": 0.0},
@@ -78,6 +84,12 @@ def _finish(text: str) -> str:
     return text
 
 
+def _finish_as(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]{1,60}", text):
+        raise ValueError(f"{text!r} is not a word")
+    return text
+
+
 _VALUES: Final[dict[str, Callable[[str], object]]] = {
     "tokens": _tokens,
     "pace": quantities.tokens_per_second,
@@ -85,10 +97,12 @@ _VALUES: Final[dict[str, Callable[[str], object]]] = {
     "vary": str,
     "reasoning": _tokens,
     "cached": _tokens,
+    "cache_write": _tokens,
     "finish": _finish,
+    "finish_as": _finish_as,
 }
 
-_OPENING = re.compile(r"\[\[([a-z]+)(?:\]\]|=)")
+_OPENING = re.compile(r"\[\[([a-z_]+)(?:\]\]|=)")
 _JSON = JSONDecoder()
 
 

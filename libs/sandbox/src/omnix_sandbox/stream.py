@@ -3,7 +3,7 @@
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import accumulate
@@ -25,7 +25,8 @@ class Plan:
     """A whole streamed answer, ready to be written.
 
     A delta's event is `prefix` + its `tails` entry; with `clock` the time of sending, 13 digits of milliseconds since
-    the epoch and `|`, goes between. `interval` 0 is a burst. `stall_after` counts deltas.
+    the epoch and `|`, goes between, or where `stamped` puts it into the entry. `interval` 0 is a burst. `stall_after`
+    counts deltas.
     """
 
     head: bytes
@@ -37,6 +38,7 @@ class Plan:
     interval: float
     ending: Ending = Ending.CLEAN
     clock: bool = False
+    stamped: Callable[[bytes, bytes], bytes] | None = None
     drip: bool = False
     stall_after: int | None = None
     stall_seconds: float | None = None
@@ -128,22 +130,32 @@ class Pump:
         if not self._unstalled and plan.stall_after is not None and end > plan.stall_after:
             end = plan.stall_after
         stamp = b"%d|" % (time.time_ns() // 1_000_000) if plan.clock else b""
-        prefix = plan.prefix + stamp if stamp else plan.prefix
         if end - at == 1 and end < self._total and at:
-            event = prefix + plan.tails[at]
+            event = self._events(stamp, at, end)
             data = b"%x\r\n%b\r\n" % (len(event), event)
         else:
-            data = self._several(prefix, at, end)
+            data = self._several(stamp, at, end)
         self._next = end
         if data:
             self._write(data)
         self._arm()
 
-    def _several(self, prefix: bytes, at: int, end: int) -> bytes:
-        """The bytes of deltas `at` to `end`, with the body's beginning and end where they belong."""
+    def _events(self, stamp: bytes, at: int, end: int) -> bytes:
+        """The deltas `at` to `end`."""
         plan = self._plan
         tails = plan.tails[at:end]
-        events = (prefix + prefix.join(tails)) if tails else b""
+        if not tails:
+            return b""
+        if stamp and plan.stamped is not None:
+            stamped = plan.stamped
+            return b"".join([stamped(stamp, tail) for tail in tails])
+        prefix = plan.prefix + stamp
+        return prefix + prefix.join(tails)
+
+    def _several(self, stamp: bytes, at: int, end: int) -> bytes:
+        """The bytes of deltas `at` to `end`, with the body's beginning and end where they belong."""
+        plan = self._plan
+        events = self._events(stamp, at, end)
         if not self.bytes_sent:
             events = plan.opening + events
         if end >= self._total and self._unstalled:

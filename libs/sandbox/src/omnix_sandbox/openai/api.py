@@ -1,12 +1,11 @@
 """OpenAI's paths below `/openai/v1`."""
 
-from uuid import uuid4
-
 import msgspec
 from aiohttp import web
 
-from omnix_sandbox.openai import errors
-from omnix_sandbox.openai.chat import ChatCompletions, authorize
+from omnix_sandbox.calls import Calls
+from omnix_sandbox.openai import chat, errors
+from omnix_sandbox.openai.chat import OpenAIFormat, authorize
 from omnix_sandbox.openai.errors import Refusal
 from omnix_sandbox.openai.models import NAMES, described, is_known
 from omnix_sandbox.openai.responses import head_of
@@ -20,18 +19,19 @@ PREFIX = "/openai/v1"
 
 class OpenAI:
     def __init__(self, settings: Settings, recorder: Recorder, rules: Rules) -> None:
-        self._chat = ChatCompletions(settings, recorder, rules)
+        self._format = OpenAIFormat()
+        self._calls = Calls(settings, recorder, rules, self._format)
 
     async def handle(self, request: Request) -> web.StreamResponse:
         path = request.path.removeprefix(PREFIX)
         if path == "/chat/completions" and request.method == "POST":
-            return await self._chat.handle(request)
+            return await self._calls.handle(request, chat.take)
         try:
             authorize(request)
             status, body, extra = 200, self._look_up(request, path), None
         except Refusal as refusal:
             status, body, extra = refusal.status, refusal.body(), refusal.headers
-        call = f"req_{uuid4().hex}"
+        call = self._format.call_id()
         request.connection.write(head_of(call, status, length=len(body), extra=extra) + body)
         return Sent(keep_alive=request.keep_alive)
 

@@ -1,311 +1,84 @@
-"""`POST /chat/completions`: takes a call, records it, and answers it well or badly."""
+"""OpenAI's format, and chat completions in it."""
 
-import asyncio
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from uuid import uuid4
 
-from aiohttp import web
-
-from omnix_sandbox import script
-from omnix_sandbox.faults import REFUSALS, Fault, FaultKind
+from omnix_sandbox.faults import Fault
+from omnix_sandbox.formats import JSON, Asked, AskedChat, Format, Making, StreamBytes
 from omnix_sandbox.openai import errors
 from omnix_sandbox.openai.errors import Refusal
-from omnix_sandbox.openai.events import BROKEN_EVENT, DONE, ERROR_EVENT, Billing, Events
+from omnix_sandbox.openai.events import BROKEN_EVENT, Events
 from omnix_sandbox.openai.models import is_known
 from omnix_sandbox.openai.request import ChatRequest, parse, prompt_of
-from omnix_sandbox.openai.responses import HTML_PAGE, head_of
-from omnix_sandbox.record import Accepted, Closed, Finished, Outcome
-from omnix_sandbox.recorder import Recorder, RecordError
-from omnix_sandbox.rules import Rules
-from omnix_sandbox.settings import Settings
-from omnix_sandbox.steering import Steering
-from omnix_sandbox.stream import Ending, Plan, Pump, start
-from omnix_sandbox.transport import Connection, Request, Sent
-from omnix_sandbox.words import ring_tokens
-
-VENDOR = "openai"
+from omnix_sandbox.openai.responses import head_of
+from omnix_sandbox.transport import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A call that was understood: what to answer, how fast, and with which fault."""
+class OpenAIFormat(Format):
+    vendor = "openai"
 
-    request: ChatRequest
-    answers: tuple[script.Answer, ...]
-    billing: Billing
-    steering: Steering
-    fault: Fault | None
-    rule: str | None
+    def call_id(self) -> str:
+        return f"req_{uuid4().hex}"
+
+    def answer_id(self, call: str, asked: Asked) -> str | None:
+        return f"chatcmpl-{call[4:33]}" if isinstance(asked, AskedCompletion) else None
+
+    def head(
+        self,
+        call: str,
+        status: int,
+        *,
+        length: int | None = None,
+        content_type: str = JSON,
+        input_tokens: int = 0,
+        extra: Mapping[str, str] | None = None,
+    ) -> bytes:
+        return head_of(call, status, length=length, content_type=content_type, input_tokens=input_tokens, extra=extra)
+
+    def refusal(self, fault: Fault) -> Refusal:
+        return errors.of_fault(fault)
+
+    def invalid(self, message: str) -> Refusal:
+        return Refusal(400, message, code="invalid_value")
 
 
-@dataclass(slots=True)
-class Result:
-    """What went out."""
+class AskedCompletion(AskedChat):
+    """A chat completion."""
 
-    outcome: Outcome
-    status: int = 200
-    produced: int = 0
-    output: int | None = None
-    usage_sent: bool = False
-    bytes_sent: int = 0
-    keep_alive: bool = True
-    pump: Pump | None = None
-    plan: Plan | None = None
+    def __init__(self, request: ChatRequest) -> None:
+        self.request = request
+        self.model = request.model
+        self.stream = bool(request.stream)
+        self.prompt = prompt_of(request)
+
+    @property
+    def reasoning(self) -> str | None:
+        return self.request.reasoning_effort
+
+    def unary(self, making: Making) -> bytes:
+        return Events(self.request, making).unary()
+
+    def streamed(self, making: Making) -> StreamBytes:
+        return Events(self.request, making).stream()
+
+    def broken_event(self, fault: Fault) -> bytes:
+        return BROKEN_EVENT
+
+    def error_event(self, fault: Fault) -> bytes:
+        return errors.error_event(fault)
 
 
-class ChatCompletions:
-    """Answers chat completions on any number of connections."""
+def take(request: Request, body: bytes) -> AskedCompletion:
+    """Read a request for a chat completion.
 
-    def __init__(self, settings: Settings, recorder: Recorder, rules: Rules) -> None:
-        self._settings = settings
-        self._recorder = recorder
-        self._rules = rules
-
-    async def handle(self, request: Request) -> web.StreamResponse:
-        accepted_time = time.time()
-        connection = request.connection
-        call = f"req_{uuid4().hex}"
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            taken: Taken | Refusal = Refusal(413, "Request too large.", code="request_too_large")
-            connection.keep_alive(False)
-        else:
-            taken = self._take(request, body)
-        answer_id = f"chatcmpl-{call[4:33]}"
-        try:
-            await self._recorder.accept(self._accepted(call, answer_id, accepted_time, request, taken))
-        except RecordError as exc:
-            _refuse(connection, call, Refusal(500, str(exc), type="server_error"))
-            return Sent(keep_alive=request.keep_alive)
-        connection.call = call
-        connection.on_closed = self._closed
-        if connection.transport is None:
-            self._recorder.add(Closed(call, time.time(), "client"))
-        result = Result(Outcome.STOPPED)
-        try:
-            result = await self._answer(connection, call, answer_id, taken)
-        except asyncio.CancelledError:
-            if connection.writer is not None and isinstance(connection.writer, Pump):
-                result.pump = connection.writer
-                result.produced, result.bytes_sent = result.pump.produced, result.pump.bytes_sent
-                result.pump.stop()
-            raise
-        finally:
-            self._recorder.add(_finished(call, result))
-        return Sent(keep_alive=result.keep_alive and request.keep_alive)
-
-    def _closed(self, call: str, moment: float, by: str) -> None:
-        self._recorder.add(Closed(call, moment, by))
-
-    def _take(self, request: Request, body: bytes) -> Taken | Refusal:
-        try:
-            authorize(request)
-            chat = parse(body)
-            if not is_known(chat.model):
-                raise errors.unknown_model(chat.model)
-            prompt = prompt_of(chat)
-            steering = prompt.steering
-            stream = bool(chat.stream)
-            rule = self._rules.find(VENDOR, chat.model, request.headers.get("X-Client-Request-Id", ""), stream)
-            answers = script.answers(prompt)
-        except Refusal as refusal:
-            return refusal
-        except (script.SteeringError, script.SchemaError) as exc:
-            return Refusal(400, str(exc), code="invalid_value")
-        billing = Billing(
-            input_tokens=script.input_tokens(prompt),
-            output_tokens=sum(answer.output_tokens for answer in answers) + steering.reasoning,
-            cached_tokens=steering.cached,
-            reasoning_tokens=steering.reasoning,
-        )
-        fault = rule.fault if rule is not None else steering.fault
-        if fault is not None and fault.kind is FaultKind.HUGE:
-            # The huge text is one delta and one token, in front of the answer.
-            first = replace(answers[0], tokens=[_huge(fault.size), *answers[0].tokens], tool_calls=(), refusal=False)
-            answers = (first,)
-            billing = replace(billing, output_tokens=first.output_tokens + steering.reasoning)
-        return Taken(chat, answers, billing, steering, fault, rule.name if rule is not None else None)
-
-    def _accepted(self, call: str, answer_id: str, moment: float, request: Request, taken: Taken | Refusal) -> Accepted:
-        request_id = request.headers.get("X-Client-Request-Id")
-        if isinstance(taken, Refusal):
-            return Accepted(call, moment, VENDOR, request_id)
-        return Accepted(
-            call,
-            moment,
-            VENDOR,
-            request_id,
-            taken.request.model,
-            bool(taken.request.stream),
-            taken.billing.input_tokens,
-            answer_id,
-            taken.fault.spec() if taken.fault is not None else None,
-            taken.rule,
-        )
-
-    async def _answer(self, connection: Connection, call: str, answer_id: str, taken: Taken | Refusal) -> Result:
-        if isinstance(taken, Refusal):
-            return _refuse(connection, call, taken)
-        fault = taken.fault
-        if fault is not None:
-            if fault.kind in REFUSALS:
-                return _refuse(connection, call, errors.of_fault(fault))
-            if fault.kind is FaultKind.RESET:
-                connection.reset()
-                return Result(Outcome.BROKEN, status=0, keep_alive=False)
-            if fault.kind is FaultKind.SILENCE:
-                return await self._silence(connection)
-            if fault.kind is FaultKind.HTML:
-                data = head_of(call, 200, length=len(HTML_PAGE), content_type="text/html; charset=utf-8") + HTML_PAGE
-                connection.write(data)
-                return Result(Outcome.COMPLETED, output=0, bytes_sent=len(data))
-        if taken.request.stream:
-            return await self._stream(connection, call, answer_id, taken)
-        return await self._unary(connection, call, answer_id, taken)
-
-    async def _silence(self, connection: Connection) -> Result:
-        if await connection.wait(self._settings.longest_hold):
-            connection.finish_and_close()
-            return Result(Outcome.BROKEN, status=0, keep_alive=False)
-        return Result(Outcome.LEFT, status=0, keep_alive=False)
-
-    def _first(self, taken: Taken) -> float:
-        asked = taken.steering.first
-        first = self._settings.first_token if asked is None else asked
-        if taken.fault is not None and taken.fault.kind is FaultKind.SLOW:
-            first += 10.0 if taken.fault.for_seconds is None else taken.fault.for_seconds
-        return first
-
-    def _interval(self, taken: Taken) -> float:
-        pace = self._settings.pace if taken.steering.pace is None else taken.steering.pace
-        return 1 / pace if pace else 0.0
-
-    async def _unary(self, connection: Connection, call: str, answer_id: str, taken: Taken) -> Result:
-        """A unary answer comes when its last token would have."""
-        kind = taken.fault.kind if taken.fault is not None else None
-        produced = sum(answer.output_tokens for answer in taken.answers)
-        delay = self._first(taken) + self._interval(taken) * max(0, produced - 1)
-        if delay and not await connection.wait(delay):
-            return Result(Outcome.LEFT, status=0, output=0, keep_alive=False)
-        usage = None if kind is FaultKind.NO_USAGE else taken.billing
-        body = Events(taken.request, answer_id).unary(taken.answers, usage)
-        if kind is FaultKind.MALFORMED:
-            body = body[: len(body) // 2]
-        head = head_of(call, 200, length=len(body), input_tokens=taken.billing.input_tokens)
-        whole = head + body
-        if kind in (FaultKind.CUT, FaultKind.STALL, FaultKind.HANG):
-            return await self._half(connection, taken, whole[: len(head) + len(body) // 2])
-        if kind is FaultKind.DRIP:
-            for at in range(len(whole)):
-                connection.write(whole[at : at + 1])
-                await asyncio.sleep(0)
-        elif not connection.write(whole):
-            return Result(Outcome.LEFT, status=0, output=0, keep_alive=False)
-        return Result(
-            Outcome.COMPLETED,
-            produced=produced,
-            output=taken.billing.output_tokens,
-            usage_sent=usage is not None and kind is not FaultKind.MALFORMED,
-            bytes_sent=len(whole),
-        )
-
-    async def _half(self, connection: Connection, taken: Taken, half: bytes) -> Result:
-        """Half an answer, then a broken connection or nothing at all."""
-        fault = taken.fault
-        connection.write(half)
-        outcome = Outcome.BROKEN
-        if fault is not None and fault.kind is not FaultKind.CUT:
-            hold = self._settings.longest_hold
-            if fault.for_seconds is not None:
-                hold = fault.for_seconds
-            if not await connection.wait(hold):
-                outcome = Outcome.LEFT
-        if fault is not None and fault.rst:
-            connection.reset()
-        else:
-            connection.finish_and_close()
-        return Result(outcome, output=taken.billing.output_tokens, bytes_sent=len(half), keep_alive=False)
-
-    async def _stream(self, connection: Connection, call: str, answer_id: str, taken: Taken) -> Result:
-        plan, usage_planned = self._plan(call, answer_id, taken)
-        pump = start(connection, plan)
-        longest = plan.first + plan.interval * len(plan.tails) + (plan.stall_seconds or 0) + self._settings.longest_hold
-        try:
-            async with asyncio.timeout(longest):
-                carried_out = await pump.done
-            outcome = Outcome.COMPLETED if carried_out else Outcome.LEFT
-        except TimeoutError:
-            pump.stop()
-            connection.finish_and_close()
-            carried_out, outcome = False, Outcome.BROKEN
-        if plan.ending in (Ending.CLOSE, Ending.RESET) and carried_out:
-            outcome = Outcome.BROKEN
-        cut_short = taken.fault is not None and taken.fault.kind in (FaultKind.CUT, FaultKind.ERROR)
-        return Result(
-            outcome,
-            produced=pump.produced,
-            output=taken.billing.output_tokens if pump.closing_sent and not cut_short else pump.produced,
-            usage_sent=usage_planned and pump.closing_sent,
-            bytes_sent=pump.bytes_sent,
-            keep_alive=carried_out and plan.ending is Ending.CLEAN,
-            pump=pump,
-            plan=plan,
-        )
-
-    def _plan(self, call: str, answer_id: str, taken: Taken) -> tuple[Plan, bool]:
-        """Lay out the stream with its fault; also tells whether usage is part of it."""
-        events = Events(taken.request, answer_id).stream(taken.answers, taken.billing)
-        fault = taken.fault
-        opening, tails = events.opening, events.tails
-        finish, usage, done = events.finish, events.usage, DONE
-        ending = Ending.CLEAN
-        stall_after: int | None = None
-        stall_seconds: float | None = None
-        if fault is not None:
-            after = min(fault.after, len(tails))
-            match fault.kind:
-                case FaultKind.CUT:
-                    tails, finish, usage, done = tails[:after], b"", b"", b""
-                    ending = Ending.RESET if fault.rst else Ending.CLOSE
-                case FaultKind.ERROR:
-                    tails, finish, usage, done = tails[:after], ERROR_EVENT, b"", b""
-                case FaultKind.MALFORMED:
-                    if after:
-                        tails = [*tails[: after - 1], tails[after - 1] + BROKEN_EVENT, *tails[after:]]
-                    else:
-                        opening += BROKEN_EVENT
-                case FaultKind.STALL:
-                    stall_after, stall_seconds = after, fault.for_seconds
-                case FaultKind.HANG:
-                    ending = Ending.HANG
-                    done = DONE if fault.done else b""
-                case FaultKind.NO_DONE:
-                    done = b""
-                case FaultKind.NO_FINISH:
-                    finish, usage, done = b"", b"", b""
-                case FaultKind.NO_USAGE:
-                    usage = b""
-                case _:
-                    pass
-        plan = Plan(
-            head=head_of(
-                call, 200, content_type="text/event-stream; charset=utf-8", input_tokens=taken.billing.input_tokens
-            ),
-            opening=opening,
-            prefix=events.prefix,
-            tails=tails,
-            closing=finish + usage + done,
-            first=self._first(taken),
-            interval=self._interval(taken),
-            ending=ending,
-            clock=taken.steering.clock and bool(events.prefix),
-            drip=fault is not None and fault.kind is FaultKind.DRIP,
-            stall_after=stall_after,
-            stall_seconds=stall_seconds,
-        )
-        return plan, bool(usage)
+    Raises:
+        Refusal: OpenAI would not take it.
+    """
+    authorize(request)
+    chat = parse(body)
+    if not is_known(chat.model):
+        raise errors.unknown_model(chat.model)
+    return AskedCompletion(chat)
 
 
 def authorize(request: Request) -> None:
@@ -320,35 +93,3 @@ def authorize(request: Request) -> None:
         raise errors.missing_key()
     if key == "invalid":
         raise errors.wrong_key()
-
-
-def _refuse(connection: Connection, call: str, refusal: Refusal) -> Result:
-    body = refusal.body()
-    data = head_of(call, refusal.status, length=len(body), extra=refusal.headers) + body
-    connection.write(data)
-    return Result(Outcome.REFUSED, status=refusal.status, output=0, bytes_sent=len(data))
-
-
-def _huge(size: int) -> str:
-    """Text of about `size` UTF-8 bytes."""
-    piece = "".join(ring_tokens()[:2000])
-    length = len(piece.encode())
-    return (piece * (size // length + 1)).encode()[:size].decode(errors="ignore")
-
-
-def _finished(call: str, result: Result) -> Finished:
-    pump, plan = result.pump, result.plan
-    return Finished(
-        call=call,
-        time=time.time(),
-        outcome=result.outcome,
-        status=result.status,
-        produced_tokens=result.produced,
-        output_tokens=result.produced if result.output is None else result.output,
-        usage_sent=result.usage_sent,
-        bytes_sent=result.bytes_sent,
-        first_due=pump.first_due if pump is not None else None,
-        interval=plan.interval if plan is not None else 0.0,
-        stall_after=plan.stall_after if plan is not None else None,
-        stall_seconds=(plan.stall_seconds or 0.0) if plan is not None else 0.0,
-    )

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from omnix_sandbox import formats
 from omnix_sandbox.faults import Fault, FaultKind
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
+class Refusal(formats.Refusal):
     """A request that is answered with an error envelope."""
 
     status: int
@@ -114,6 +115,17 @@ _OF_KIND: dict[FaultKind, tuple[int, str, str, str | None, str]] = {
 }
 
 
+def error_event(fault: Fault) -> bytes:
+    """The event by which a stream tells that it failed; without a status the server's own error."""
+    type_, code, message = _of_status(fault.status or 500)
+    error = {"message": fault.message or message, "type": type_, "param": None, "code": fault.code or code}
+    return b"data: " + msgspec.json.encode({"error": error}) + b"\n\n"
+
+
+def _of_status(status: int) -> tuple[str, str | None, str]:
+    return _BY_STATUS.get(status, _BY_STATUS[400 if status < 500 else 500])
+
+
 def of_fault(fault: Fault) -> Refusal:
     """The refusal that a fault orders."""
     code: str | None
@@ -122,7 +134,7 @@ def of_fault(fault: Fault) -> Refusal:
         status, type_, code, param, message = _OF_KIND[fault.kind]
     else:
         status, param = fault.status, None
-        type_, code, message = _BY_STATUS.get(status, _BY_STATUS[400 if status < 500 else 500])
+        type_, code, message = _of_status(status)
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         if fault.retry_in_ms:

@@ -5,7 +5,6 @@ Events are glued from prepared pieces, because encoding JSON for each token woul
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from itertools import zip_longest
@@ -13,46 +12,37 @@ from typing import Any, Final
 
 import msgspec
 
+from omnix_sandbox.formats import Billing, Making, StreamBytes
 from omnix_sandbox.openai.models import snapshot
 from omnix_sandbox.openai.request import ChatRequest
 from omnix_sandbox.script import Answer, ToolCall, tokenize
 from omnix_sandbox.words import ring_tokens
 
+CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
 DONE: Final = b"data: [DONE]\n\n"
 BROKEN_EVENT: Final = (
     b'data: {"id":"chatcmpl-broken","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"conte\n\n'
 )
-ERROR_EVENT: Final = (
-    b'data: {"error":{"message":"The server had an error while processing your request. Sorry about that!",'
-    b'"type":"server_error","param":null,"code":null}}\n\n'
-)
-
 _PADDING: Final = b"K7vQ2mZx9RtLw4Yb"
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """What usage says."""
-
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    def usage(self) -> dict[str, Any]:
-        return {
-            "prompt_tokens": self.input_tokens,
-            "completion_tokens": self.output_tokens,
-            "total_tokens": self.input_tokens + self.output_tokens,
-            "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": self.reasoning_tokens,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
-        }
+def usage_of(billing: Billing) -> dict[str, Any]:
+    prompt = {"cached_tokens": billing.cached_tokens, "audio_tokens": 0}
+    if billing.cache_write_tokens:
+        prompt["cache_write_tokens"] = billing.cache_write_tokens
+    return {
+        "prompt_tokens": billing.input_tokens,
+        "completion_tokens": billing.output_tokens,
+        "total_tokens": billing.input_tokens + billing.output_tokens,
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": {
+            "reasoning_tokens": billing.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
 
 
 def _inside(text: str) -> bytes:
@@ -84,6 +74,10 @@ def fingerprint(model: str) -> str:
     return "fp_" + blake2b(model.encode(), digest_size=5).hexdigest()
 
 
+def finish_of(answer: Answer) -> str:
+    return answer.finish_as or answer.finish.value
+
+
 def call_id(call: ToolCall, answer_id: str, at: int) -> str:
     return "call_" + blake2b(f"{answer_id}{call.name}{at}".encode(), digest_size=12).hexdigest()
 
@@ -100,38 +94,28 @@ def logprob_of(token: str, top: int) -> dict[str, Any]:
     return {**entry, "top_logprobs": others}
 
 
-@dataclass(frozen=True, slots=True)
-class StreamBytes:
-    """A stream's events: `opening`, for each delta `prefix` + tail, then finish, usage and done events."""
-
-    opening: bytes
-    prefix: bytes
-    tails: Sequence[bytes]
-    finish: bytes
-    usage: bytes
-
-
 class Events:
     """Makes the bytes of one answer."""
 
-    def __init__(self, request: ChatRequest, answer_id: str) -> None:
+    def __init__(self, request: ChatRequest, making: Making) -> None:
         self._request = request
-        self._answer_id = answer_id
+        self._making = making
+        self._answer_id = making.answer_id or ""
         self._created = int(time.time())
         self._model = snapshot(request.model)
         self._with_usage = bool(request.stream) and request.includes_usage
         self._obfuscated = request.is_obfuscated
 
-    def unary(self, answers: Sequence[Answer], billing: Billing | None) -> bytes:
+    def unary(self) -> bytes:
         body: dict[str, Any] = {
             "id": self._answer_id,
             "object": "chat.completion",
             "created": self._created,
             "model": self._model,
-            "choices": [self._choice(at, answer) for at, answer in enumerate(answers)],
+            "choices": [self._choice(at, answer) for at, answer in enumerate(self._making.answers)],
         }
-        if billing is not None:
-            body["usage"] = billing.usage()
+        if self._making.billing is not None:
+            body["usage"] = usage_of(self._making.billing)
         body |= {"service_tier": "default", "system_fingerprint": fingerprint(self._model)}
         return msgspec.json.format(_encode(body), indent=2) + b"\n"
 
@@ -156,26 +140,29 @@ class Events:
         if self._request.logprobs:
             top = self._request.top_logprobs or 0
             logprobs = {"content": [logprob_of(token, top) for token in answer.tokens], "refusal": None}
-        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": answer.finish.value}
+        return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": finish_of(answer)}
 
-    def stream(self, answers: Sequence[Answer], billing: Billing, huge: str | None = None) -> StreamBytes:
-        """The events; with `huge` the first delta is that text."""
+    def stream(self) -> StreamBytes:
+        answers = self._making.answers
         first = answers[0]
         if len(answers) == 1 and not first.tool_calls and not self._request.logprobs:
             prefix = self._start() + b'{"index":0,"delta":{"%b":"' % (b"refusal" if first.refusal else b"content")
             tails = self._plain_tails(first.tokens)
-            if huge is not None:
-                tails = [_tail(huge, _suffix(self._with_usage), self._obfuscated), *tails]
         else:
             prefix = b""
             per_choice = [self._deltas(at, answer) for at, answer in enumerate(answers)]
             tails = [event for row in zip_longest(*per_choice) for event in row if event is not None]
+        usage = self._usage()
         return StreamBytes(
+            content_type=CONTENT_TYPE,
             opening=b"".join(self._role(at, answer) for at, answer in enumerate(answers)),
             prefix=prefix,
             tails=tails,
-            finish=b"".join(self._event(at, {}, finish=answer.finish.value) for at, answer in enumerate(answers)),
-            usage=self._usage(billing),
+            finish=b"".join(self._event(at, {}, finish=finish_of(answer)) for at, answer in enumerate(answers)),
+            usage=usage,
+            done=DONE,
+            tells_usage=bool(usage),
+            stampable=bool(prefix),
         )
 
     def _start(self) -> bytes:
@@ -231,8 +218,9 @@ class Events:
         padding = b',"obfuscation":"%b"' % _PADDING if self._obfuscated else b""
         return usage + padding + b"}\n\n"
 
-    def _usage(self, billing: Billing) -> bytes:
-        if not self._with_usage:
+    def _usage(self) -> bytes:
+        billing = self._making.billing
+        if not self._with_usage or billing is None:
             return b""
         padding = b',"obfuscation":""' if self._obfuscated else b""
-        return self._start() + b'],"usage":' + _encode(billing.usage()) + padding + b"}\n\n"
+        return self._start() + b'],"usage":' + _encode(usage_of(billing)) + padding + b"}\n\n"

@@ -1,13 +1,8 @@
-"""The heads of OpenAI's responses, and what a proxy in front of it might answer instead."""
+"""The heads of OpenAI's responses."""
 
 from collections.abc import Mapping
 
 from omnix_sandbox.transport import head
-
-HTML_PAGE = (
-    b"<!DOCTYPE html>\n<html><head><title>Just a moment\xe2\x80\xa6</title></head>"
-    b"<body><h1>Checking your browser</h1></body></html>\n"
-)
 
 _REQUEST_LIMIT = 10_000
 _TOKEN_LIMIT = 30_000_000
