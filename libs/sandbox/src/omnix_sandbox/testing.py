@@ -41,6 +41,18 @@ class Sandbox:
     def openai_url(self) -> str:
         return f"{self.url}/openai/v1"
 
+    @property
+    def bedrock_url(self) -> str:
+        return f"{self.url}/bedrock"
+
+    @property
+    def gemini_url(self) -> str:
+        return f"{self.url}/gemini"
+
+    @property
+    def huggingface_url(self) -> str:
+        return f"{self.url}/huggingface"
+
     def record(self) -> list[Call]:
         """All calls in the file, in the order in which they were accepted; works after a kill, too."""
         return record.read(self.data_dir)
