@@ -160,7 +160,7 @@ class Calls:
         fault = taken.fault
         if fault is not None:
             if fault.kind in REFUSALS:
-                return self._refuse(connection, call, self._format.refusal(fault))
+                return self._refuse(connection, call, taken.asked.refusal(fault) or self._format.refusal(fault))
             if fault.kind is FaultKind.RESET:
                 connection.reset()
                 return Result(Outcome.BROKEN, status=0, keep_alive=False)

@@ -121,6 +121,10 @@ class Asked(ABC):
         """The pieces of a stream; only asked for if `stream` is true."""
         raise NotImplementedError
 
+    def refusal(self, fault: Fault) -> Refusal | None:
+        """The answer to this request where it says in its own way what a fault orders; None where the format has one."""
+        return None
+
     def broken_event(self, fault: Fault) -> bytes:
         """An event that can't be read, in a stream of events that can."""
         raise NotImplementedError
