@@ -73,7 +73,7 @@ async def test_what_comes_after_a_gap_is_held_up_to_a_bound_and_read_from_the_re
             reader.offer(data)
             for _ in range(5):
                 await asyncio.sleep(0)
-    assert sum(size for _, size in reader._ahead.values()) <= limits.bytes
+    assert reader._assembly.bytes_ahead <= limits.bytes
     recorded.messages = messages
     async with asyncio.timeout(5):
         assert await taking == "".join(texts)

@@ -12,8 +12,9 @@ from omnix_gateway.chat.sse import DONE, KEEP_ALIVE, Encoder, error_event
 from omnix_gateway.errors import code_of
 from omnix_gateway.http.exchange import Exchange, Headers, Send
 from omnix_gateway.http.wire import Wire
+from omnix_gateway.streaming.assembly import Pieces
 from omnix_gateway.streaming.convert import Chunk, End
-from omnix_gateway.streaming.reader import Pieces, Reader
+from omnix_gateway.streaming.reader import Reader
 
 _log = logging.getLogger(__name__)
 

@@ -10,16 +10,15 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from google.protobuf.message import DecodeError
-from omnix_kit.digest import digest
 from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
 
 from omnix_gateway import metrics
-from omnix_gateway.streaming.convert import Chunk, Chunks, End, Start, chunks_from_bytes, error_of
+from omnix_gateway.streaming.assembly import Assembly, Pieces, lost
+from omnix_gateway.streaming.convert import End, Start
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +41,6 @@ class Limits:
     idle_margin: float = 5.0
     keep_alive: float = 15.0
     stalled_client: float = 30.0
-
-
-Pieces = list[tuple[int, Sequence[Chunk]]]
-"""Number of the first chunk, and chunks that follow each other; several times."""
 
 
 class Outlet(Protocol):
@@ -78,8 +73,6 @@ class Reader:
     ) -> None:
         """:param late: it joins a stream that goes on, and is told no attempt: it follows the last one recorded."""
         self.completion_id = completion_id
-        self.start: Start | None = None
-        self.sender_id = ""
         self.began = clock()
         self.failed_at: float | None = None
         self.gave_at: float | None = None
@@ -89,27 +82,25 @@ class Reader:
         """Set by whoever awaits ``take``, once it has sent the stream's beginning."""
         self._recorded = recorded
         self._limits = limits
-        self._attempt: int | None = None
+        self._assembly = Assembly(
+            most_ahead=limits.messages,
+            most_bytes_ahead=limits.bytes,
+            late=late,
+            fail=self.fail,
+            spilled=self._want_recording,
+        )
+        self._sender_id = ""
         self._late = late
         self._surveyed = not late
         self._idle_timeout = _IDLE_UNLESS_TOLD
         self._queue: deque[bytes] = deque()
         self._queued = 0
-        self._ahead: dict[int, tuple[Chunks, int]] = {}
-        self._ahead_bytes = 0
-        self._next = 0
-        self._digest = 0
-        self._seen: set[int] = set()
-        self._finished: set[int] = set()
-        self._held: Pieces = []
-        self._end: End | None = None
         self._error: OmnixError | None = None
         self._resumable = False
         self._doom: OmnixError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._source: AsyncGenerator[bytes, None] | None = None
         self._wants_recording = late
-        self._gap_since: float | None = None
         self._retry_at = 0.0
         self._heard = self.began
         self._gave = self.began
@@ -120,6 +111,19 @@ class Reader:
     def error(self) -> OmnixError | None:
         return self._error
 
+    def _is_over(self) -> bool:
+        return self._error is not None or self._assembly.end is not None
+
+    @property
+    def start(self) -> Start | None:
+        """Known when the first message was there."""
+        return self._assembly.start
+
+    @property
+    def sender_id(self) -> str:
+        start = self._assembly.start
+        return self._sender_id or ("" if start is None else start.sender_id)
+
     # What happens to the stream; called from callbacks.
 
     def offer(self, data: bytes) -> bool:
@@ -128,14 +132,14 @@ class Reader:
         Answers whether the queue is getting long; whoever publishes then lets the reader's task have a turn, so that
         only a client can be too slow and never this process.
         """
-        if self._error is not None or self._end is not None:
+        if self._is_over():
             return False
         self._heard = clock()
         if self._awaits_nothing_else() and self.outlet is not None and self.outlet.is_free():
             self._pass_on(data, self.outlet)
             return False
         if len(self._queue) >= self._limits.messages or self._queued + len(data) > self._limits.bytes:
-            if self._attempt is None or self._source is not None or self._wants_recording:
+            if self._assembly.attempt is None or self._source is not None or self._wants_recording:
                 self._queue.clear()
                 self._queued = 0
                 self._wants_recording = True
@@ -156,10 +160,10 @@ class Reader:
             self._waiter is not None
             and not self._waiter.done()
             and not self._queue
-            and self._attempt is not None
+            and self._assembly.attempt is not None
             and self._source is None
             and not self._wants_recording
-            and self._gap_since is None
+            and self._assembly.gap_since is None
             and not self.left
         )
 
@@ -169,21 +173,21 @@ class Reader:
         self._probe_after = _FIRST_PROBE_AFTER
         pieces: Pieces = []
         try:
-            self._accept(data, pieces)
+            self._assembly.accept(data, pieces)
             if pieces:
                 self._gave = self._heard
                 outlet.pass_on(pieces)
         except Exception:
             _log.exception("a stream failed", extra={"completion_id": self.completion_id})
-            self._end = None
+            self._assembly.end = None
             self.fail(error_for(Reason.INTERNAL, "OmniX failed; the log of the gateway says why."))
-        if self._end is not None or self._gap_since is not None:
+        if self._assembly.end is not None or self._assembly.gap_since is not None:
             self._wake()
 
     def commit(self, attempt: int, sender_id: str, idle_timeout: float | None) -> None:
         """Tell which attempt is the answer; what other attempts say is dropped."""
-        self._attempt = attempt
-        self.sender_id = sender_id
+        self._assembly.attempt = attempt
+        self._sender_id = sender_id
         self._idle_timeout = idle_timeout or _IDLE_UNLESS_TOLD
         self._doom = None
         self._heard = self._gave = clock()
@@ -194,13 +198,12 @@ class Reader:
 
         :param resumable: it is this reader that fails, and not the stream.
         """
-        if self._error is None and self._end is None:
+        if not self._is_over():
             self._error = error
             self._resumable = resumable
             self.failed_at = clock()
             self._queue.clear()
-            self._ahead.clear()
-            self._ahead_bytes = 0
+            self._assembly.stop()
             self._wake()
 
     def doom(self, error: OmnixError) -> bool:
@@ -220,21 +223,24 @@ class Reader:
         self._wants_recording = True
         self._wake()
 
+    def _want_recording(self) -> None:
+        self._wants_recording = True
+
     def tick(self, now: float, connected_since: float | None) -> None:
         """Do what time demands. ``connected_since`` is None while NATS is away."""
-        if self._error is not None or self._end is not None or (self._attempt is None and not self._late):
+        if self._is_over() or not self._may_follow():
             return  # until an attempt is committed, the call to the router has its own time
         if now - self._gave >= self._limits.keep_alive:
             self._keep_alive_due = True
             self._wake()
-        if self._gap_since is not None and connected_since is not None:
-            if now - max(self._gap_since, connected_since) > self._limits.gap_timeout:
+        if self._assembly.gap_since is not None and connected_since is not None:
+            if now - max(self._assembly.gap_since, connected_since) > self._limits.gap_timeout:
                 metrics.GAPS_LOST.inc()
-                self.fail(_lost("Chunks of the stream were lost."), resumable=True)
+                self.fail(lost("Chunks of the stream were lost."), resumable=True)
             return
         silence = now - self._heard
         if silence > self._idle_timeout + self._limits.idle_margin:
-            self.doom(_lost("The stream fell silent without an end."))
+            self.doom(lost("The stream fell silent without an end."))
         elif silence >= self._probe_after:
             self._probe_after *= 2
             self.look_into_recording()
@@ -253,9 +259,9 @@ class Reader:
                     await self._take_recorded(self._source, pieces)
                 elif self._may_take():
                     self._take_queued(pieces)
-            if pieces or self._end is not None or self._error is not None:
+            if pieces or self._is_over():
                 self._gave = self.gave_at = clock()
-                return Delivery(pieces, end=self._end, error=self._error, resumable=self._resumable)
+                return Delivery(pieces, end=self._assembly.end, error=self._error, resumable=self._resumable)
             if self._source is not None or self._begin_recording():
                 continue
             if self._queue and self._may_take():
@@ -268,11 +274,14 @@ class Reader:
 
     def _may_take(self) -> bool:
         """Whether it is known which attempt to follow, or that the next one is it."""
-        return self._surveyed and (self._attempt is not None or self._late)
+        return self._surveyed and self._may_follow()
+
+    def _may_follow(self) -> bool:
+        return self._assembly.attempt is not None or self._late
 
     def _begin_recording(self) -> bool:
         """Begin to read the recording when there is a reason to, and it is time."""
-        wanted = self._gap_since is not None or (self._wants_recording and (self._attempt is not None or self._late))
+        wanted = self._assembly.gap_since is not None or (self._wants_recording and self._may_follow())
         if not wanted:
             return False
         now = clock()
@@ -285,23 +294,23 @@ class Reader:
         return True
 
     async def _take_recorded(self, source: AsyncGenerator[bytes, None], pieces: Pieces) -> None:
-        before = self._next
+        before = self._assembly.next
         surveys = not self._surveyed
         try:
             for _ in range(_TAKE_RECORDED):
                 data = await anext(source)
                 if surveys:
-                    self._survey(data)
+                    self._assembly.survey(data)
                 else:
-                    self._accept(data, pieces)
-                if self._end is not None or self._error is not None:
+                    self._assembly.accept(data, pieces)
+                if self._is_over():
                     return
         except StopAsyncIteration:
             self._source = None
             if surveys:
                 self._surveyed = True
                 self._source = self._recorded(self.completion_id)
-            elif self._next == before and not self._queue and self._doom is not None:
+            elif self._assembly.next == before and not self._queue and self._doom is not None:
                 self.fail(self._doom, resumable=self._doom.reason is Reason.STREAM_LOST)
         except PlatformError:
             self._source = None
@@ -312,124 +321,13 @@ class Reader:
     def _take_queued(self, pieces: Pieces) -> None:
         taken = 0
         queue = self._queue
-        while queue and taken < _TAKE_BYTES and self._end is None and self._error is None:
+        while queue and taken < _TAKE_BYTES and not self._is_over():
             data = queue.popleft()
             taken += len(data)
-            self._accept(data, pieces)
+            self._assembly.accept(data, pieces)
         if taken:
             self._queued -= taken
             self._probe_after = _FIRST_PROBE_AFTER
-
-    def _read(self, data: bytes) -> Chunks | None:
-        try:
-            return chunks_from_bytes(data)
-        except DecodeError:
-            self.fail(_lost("A message of the stream cannot be read."))
-            return None
-
-    def _accept(self, data: bytes, pieces: Pieces) -> None:
-        message = self._read(data)
-        if message is None or (message.attempt != self._attempt and not self._follow(message.attempt)):
-            return
-        if message.first_seq > self._next:
-            if self._gap_since is None:
-                self._gap_since = clock()
-            self._keep_ahead(message, len(data))
-            return
-        self._append(message, pieces)
-        if self._ahead:
-            self._append_what_waited(pieces)
-
-    def _keep_ahead(self, message: Chunks, size: int) -> None:
-        """Keep what comes after a gap, as much as may wait; the recording has the rest."""
-        if message.first_seq in self._ahead:
-            return
-        if len(self._ahead) < self._limits.messages and self._ahead_bytes + size <= self._limits.bytes:
-            self._ahead[message.first_seq] = message, size
-            self._ahead_bytes += size
-        else:
-            self._wants_recording = True
-
-    def _survey(self, data: bytes) -> None:
-        """The router may have given up an attempt that was recorded; the one after it is the answer."""
-        message = self._read(data)
-        if message is not None:
-            self._attempt = max(self._attempt or 0, message.attempt)
-
-    def _follow(self, attempt: int) -> bool:
-        """For late readers: whether an attempt is the answer after all. Two answers are never put together."""
-        if not self._late or attempt < (self._attempt or 0):
-            return False
-        if self._next or self.start is not None:
-            self.fail(_lost("The answer was begun anew."))
-            return False
-        self._attempt = attempt
-        self._ahead.clear()
-        self._ahead_bytes = 0
-        self._gap_since = None
-        return True
-
-    def _append_what_waited(self, pieces: Pieces) -> None:
-        while self._ahead and self._end is None and self._error is None:
-            first = min(self._ahead)
-            if first > self._next:
-                return
-            message, size = self._ahead.pop(first)
-            self._ahead_bytes -= size
-            self._append(message, pieces)
-        if self._gap_since is not None:
-            self._gap_since = None
-            metrics.GAPS_FILLED.inc()
-
-    def _append(self, message: Chunks, pieces: Pieces) -> None:
-        if self.start is None and message.HasField("start"):
-            self.start = message.start
-            self.sender_id = self.sender_id or message.start.sender_id
-        chunks: Sequence[Chunk] = message.chunks
-        first = self._next
-        if message.first_seq < first:
-            chunks = chunks[first - message.first_seq :]
-        if chunks:
-            running = self._digest
-            finishing = -1
-            for position, chunk in enumerate(chunks):
-                running = digest(running, chunk)
-                self._seen.add(chunk.choice_index)
-                if chunk.finish_reason:
-                    self._finished.add(chunk.choice_index)
-                    finishing = position
-            self._digest = running
-            self._next = first + len(chunks)
-            self._give(first, chunks, finishing, pieces)
-        if message.HasField("end"):
-            self._check_end(message.end, pieces)
-
-    def _give(self, first: int, chunks: Sequence[Chunk], finishing: int, pieces: Pieces) -> None:
-        """Hand chunks on, but hold the last finish reason back until the end is known to be good."""
-        if not self._finished or self._seen - self._finished:
-            if self._held:
-                pieces += self._held
-                self._held = []
-            pieces.append((first, chunks))
-            return
-        if finishing > 0 and not self._held:
-            pieces.append((first, chunks[:finishing]))
-            self._held.append((first + finishing, chunks[finishing:]))
-        else:
-            self._held.append((first, chunks))
-
-    def _check_end(self, end: End, pieces: Pieces) -> None:
-        cut = error_of(end)
-        if cut is not None:
-            self.fail(cut)
-        elif end.count != self._next or end.digest != self._digest:
-            metrics.GAPS_LOST.inc()
-            self.fail(_lost("The stream does not add up to what was sent."))
-        elif self.start is None:
-            self.fail(_lost("The stream has no beginning."))
-        else:
-            pieces += self._held
-            self._end = end
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -442,7 +340,3 @@ class Reader:
             await self._waiter
         finally:
             self._waiter = None
-
-
-def _lost(message: str) -> OmnixError:
-    return error_for(Reason.STREAM_LOST, message)
