@@ -5,8 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from omnix_adapter_openai import wire
-from omnix_adapter_openai.errors import error_in_band, error_of_status
+from omnix_adapter_openai.errors import error_of_status
 from omnix_kit.errors import OmnixError, Reason
 from openai import AsyncOpenAI
 
@@ -63,19 +62,3 @@ def test_parameter_and_sentence_of_the_vendor_are_passed_on_without_secrets() ->
 
 def test_rate_limit_keeps_its_delay() -> None:
     assert told(429, {}, retry_after="7").retry_after == timedelta(seconds=7)
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (wire.Error("x", "server_error"), Reason.PROVIDER_UNAVAILABLE),
-        (wire.Error("x", "rate_limit_error"), Reason.RATE_LIMITED),
-        (wire.Error("x", None, 503), Reason.PROVIDER_OVERLOADED),
-        (wire.Error("x", None, "context_length_exceeded"), Reason.CONTEXT_TOO_LONG),
-        (wire.Error(), Reason.PROVIDER_UNAVAILABLE),
-    ],
-)
-def test_error_in_band_has_no_status_because_what_came_before_may_cost(error: wire.Error, reason: Reason) -> None:
-    found = error_in_band(error, "openai")
-    assert (found.reason, found.provider_status) == (reason, None)
-    assert found.message

@@ -49,15 +49,15 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     )
     monkeypatch.setenv("OMNIX_UPSTREAMS_FILE", str(file))
     _, ollama, vllm = configured(load(Settings), {"VLLM_KEY": "secret"})
-    assert (ollama.name, ollama.api_key, ollama.problem, ollama.dialect.max_tokens_field) == (
+    assert (ollama.name, ollama.api_key, ollama.problem, ollama.dialect("m").max_tokens_field) == (
         "ollama",
         None,
         None,
         "max_tokens",
     )
     assert vllm.api_key is not None
-    assert (vllm.api_key.get_secret_value(), vllm.dialect.stream_usage) == ("secret", False)
-    assert "top_k" in vllm.dialect.parameters
+    assert (vllm.api_key.get_secret_value(), vllm.dialect("m").stream_usage) == ("secret", False)
+    assert "top_k" in vllm.dialect("m").parameters
     assert configured(load(Settings), {})[2].problem == "VLLM_KEY is not set."
 
 

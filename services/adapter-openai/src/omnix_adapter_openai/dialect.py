@@ -1,14 +1,20 @@
-"""In what the servers that speak OpenAI's format differ, as data."""
+"""How OpenAI itself is asked.
 
-from collections.abc import Set
-from dataclasses import dataclass
-from typing import Literal
+https://developers.openai.com/api/docs/guides/prompt-caching and the parameters of openai 3.54, read 2026-11-22.
+"""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+from omnix_provider.chatcompletions.dialect import Dialect
 
 OPENAI_PARAMETERS = frozenset(
     {
         "logit_bias",
         "prediction",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
         "safety_identifier",
         "service_tier",
@@ -19,20 +25,25 @@ OPENAI_PARAMETERS = frozenset(
 )
 """OpenAI's own parameters that need nothing of the answer's contract."""
 
+OPENAI = Dialect(
+    max_tokens_field="max_completion_tokens",
+    developer_role=True,
+    parameters=OPENAI_PARAMETERS,
+    audio_formats=frozenset({"wav", "mp3"}),
+)
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How to ask one server."""
-
-    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-    stream_usage: bool = True
-    """It knows ``stream_options.include_usage``."""
-    developer_role: bool = True
-    """It tells ``developer`` from ``system``; otherwise both are sent as ``system``."""
-    parameters: Set[str] = OPENAI_PARAMETERS
-    """Vendor parameters that are passed on."""
-    reasoning_content: bool = False
-    """It takes an assistant's reasoning back, as ``reasoning_content``."""
+_WITH_BREAKPOINTS = replace(OPENAI, cache_lifetimes=((timedelta(minutes=30), "30m"), (timedelta(hours=12), "12h")))
+_NUMBERED = re.compile(r"(?:ft:)?gpt-(\d{1,4})(?:\.(\d{1,4}))?(?![\d.])")
+_FIRST_WITH_BREAKPOINTS = (5, 6)
 
 
-OPENAI = Dialect()
+def openai_dialect(model: str) -> Dialect:
+    """The dialect of one of OpenAI's models.
+
+    From GPT-5.6 on a request may say where its prefix ends that is worth keeping; earlier models refuse the field, and
+    keep prefixes by themselves.
+    """
+    found = _NUMBERED.match(model)
+    if found is not None and (int(found[1]), int(found[2] or 0)) >= _FIRST_WITH_BREAKPOINTS:
+        return _WITH_BREAKPOINTS
+    return OPENAI

@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.settings import parse_duration
+from omnix_provider.chatcompletions.dialect import Dialect
 from pydantic import SecretStr
 
-from omnix_adapter_openai.dialect import OPENAI, OPENAI_PARAMETERS, Dialect
+from omnix_adapter_openai.dialect import OPENAI_PARAMETERS
 from omnix_adapter_openai.provider import Upstream
 from omnix_adapter_openai.settings import Settings
 
@@ -30,6 +31,8 @@ class _Table(Struct, forbid_unknown_fields=True):
     stream_usage: bool = True
     developer_role: bool = False
     reasoning_content: bool = False
+    reasoning_switch: Literal["reasoning_effort", "chat_template_kwargs"] = "reasoning_effort"
+    media_of_tools: bool = False
     extra_parameters: list[str] = []
     keep_alive: str = "4s"
 
@@ -50,14 +53,13 @@ def _openai(settings: Settings) -> Upstream:
     if settings.openai_api_key is None and settings.sandbox_url is not None:
         _check_url(settings.sandbox_url, "OMNIX_SANDBOX_URL")
         url = f"{settings.sandbox_url.rstrip('/')}/openai/v1"
-        return Upstream(_OPENAI, url, SecretStr("sk-sandbox"), OPENAI, sandbox=True)
+        return Upstream(_OPENAI, url, SecretStr("sk-sandbox"), sandbox=True)
     url = settings.openai_base_url or _OPENAI_URL
     _check_url(url, "OPENAI_BASE_URL")
     return Upstream(
         _OPENAI,
         url,
         settings.openai_api_key,
-        OPENAI,
         problem=None if settings.openai_api_key is not None else "OPENAI_API_KEY is not set.",
         vendor=True,
     )
@@ -87,18 +89,21 @@ def _upstream(table: _Table, where: str, environment: Mapping[str, str]) -> Upst
         keep_alive = parse_duration(table.keep_alive)
     except ValueError as exc:
         raise ConfigurationError(f"{where}.keep_alive: {exc}") from exc
+    dialect = Dialect(
+        max_tokens_field=table.max_tokens_field,
+        stream_usage=table.stream_usage,
+        developer_role=table.developer_role,
+        parameters=OPENAI_PARAMETERS | set(table.extra_parameters),
+        reasoning_content=table.reasoning_content,
+        switch=table.reasoning_switch,
+        media_of_tools=table.media_of_tools,
+    )
     key = environment.get(table.api_key_env, "") if table.api_key_env is not None else ""
     return Upstream(
         table.name,
         table.base_url,
         SecretStr(key) if key else None,
-        Dialect(
-            max_tokens_field=table.max_tokens_field,
-            stream_usage=table.stream_usage,
-            developer_role=table.developer_role,
-            parameters=OPENAI_PARAMETERS | set(table.extra_parameters),
-            reasoning_content=table.reasoning_content,
-        ),
+        lambda _: dialect,
         problem=f"{table.api_key_env} is not set." if table.api_key_env is not None and not key else None,
         keep_alive=keep_alive,  # type: ignore[arg-type] # a string is always read as a timedelta
     )

@@ -1,57 +1,61 @@
-"""Tables of what is said in OmniX's words and what it is in OpenAI's."""
+"""Tables of what is asked in OmniX's words and what it is in the format's."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from omnix_adapter_openai.dialect import OPENAI, Dialect
-from omnix_adapter_openai.translate import EventReader, InBandError, completion_from_wire, request_body
 from omnix_kit.caller import Caller
+from omnix_provider.chatcompletions.dialect import Dialect
+from omnix_provider.chatcompletions.request import request_body
 from omnix_provider.errors import InvalidRequest, Refused, UnsupportedParameter
 from omnix_provider.types import (
     Attempt,
     Audio,
-    Batch,
-    Choice,
-    Chunk,
-    Completion,
+    CacheBreakpoint,
     CompletionRequest,
     ComputeMode,
+    Control,
     Effort,
     File,
-    FinishReason,
     FormatKind,
-    Head,
     Image,
     Message,
+    Part,
     Reasoned,
     Reasoning,
+    ReasoningPlan,
     ResponseFormat,
     Role,
     Sampling,
     Text,
     Tool,
     ToolCall,
-    ToolCallDelta,
     ToolChoice,
     ToolMode,
-    Usage,
 )
 
 ATTEMPT = Attempt("a" * 32, "c" * 32, 1, Caller("t1"), "openai", "gpt-4o")
+STRICT = Dialect(
+    max_tokens_field="max_completion_tokens",
+    developer_role=True,
+    parameters=frozenset({"logit_bias", "prediction", "service_tier", "store"}),
+    audio_formats=frozenset({"wav", "mp3"}),
+    cache_lifetimes=((timedelta(minutes=30), "30m"), (timedelta(hours=12), "12h")),
+)
 COMPATIBLE = Dialect(
-    max_tokens_field="max_tokens",
     stream_usage=False,
-    developer_role=False,
     parameters=frozenset({"top_k", "mirostat"}),
     reasoning_content=True,
 )
 USER = Message(Role.USER, (Text("Hi"),))
 
 
-def body(request: CompletionRequest, dialect: Dialect = OPENAI, *, stream: bool = False) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(request_body(request, ATTEMPT, dialect, stream=stream))
+def body(
+    request: CompletionRequest, dialect: Dialect = STRICT, *, stream: bool = False, plan: ReasoningPlan | None = None
+) -> dict[str, Any]:
+    attempt = msgspec.structs.replace(ATTEMPT, reasoning=plan)
+    decoded: dict[str, Any] = msgspec.json.decode(request_body(request, attempt, dialect, stream=stream))
     return decoded
 
 
@@ -130,10 +134,13 @@ def asking(*messages: Message, **more: Any) -> CompletionRequest:
                 Effort.LOW: "low",
                 Effort.MEDIUM: "medium",
                 Effort.HIGH: "high",
-                Effort.MAX: "xhigh",
+                Effort.EXTRA_HIGH: "xhigh",
+                Effort.MAX: "max",
             }.items()
         ),
         ({"reasoning": Reasoning(include=True)}, {}),
+        ({"logprobs": True}, {"logprobs": True}),
+        ({"logprobs": True, "top_logprobs": 0}, {"logprobs": True, "top_logprobs": 0}),
     ],
 )
 def test_request_says_what_was_asked_and_no_more(more: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -183,7 +190,7 @@ def test_compatible_server_is_asked_in_its_dialect() -> None:
         ),
         (Message(Role.ASSISTANT, refusal="no"), {"role": "assistant", "refusal": "no"}),
         (
-            Message(Role.TOOL, (Text("42", cache_breakpoint=True),), tool_call_id="c1", tool_failed=True),
+            Message(Role.TOOL, (Text("42"),), tool_call_id="c1", tool_failed=True),
             {"role": "tool", "content": "42", "tool_call_id": "c1"},
         ),
         (
@@ -196,6 +203,7 @@ def test_compatible_server_is_asked_in_its_dialect() -> None:
                     Audio(b"\x01", "wav"),
                     File(file_id="file-1"),
                     File(data=b"\x02", media_type="application/pdf", filename="a.pdf"),
+                    File(data=b"\x02", media_type="application/pdf"),
                 ),
             ),
             {
@@ -210,6 +218,10 @@ def test_compatible_server_is_asked_in_its_dialect() -> None:
                         "type": "file",
                         "file": {"file_data": "data:application/pdf;base64,Ag==", "filename": "a.pdf"},
                     },
+                    {
+                        "type": "file",
+                        "file": {"file_data": "data:application/pdf;base64,Ag==", "filename": "file.pdf"},
+                    },
                 ],
             },
         ),
@@ -223,14 +235,33 @@ def test_message_is_written_as_the_vendor_reads_it(message: Message, wire: dict[
     ("request_", "kind", "param"),
     [
         (asking(sampling=Sampling(top_k=1)), UnsupportedParameter, "top_k"),
-        (asking(compute_mode=ComputeMode.THINK), UnsupportedParameter, "compute_mode"),
+        (asking(compute_mode=ComputeMode.THINK), UnsupportedParameter, "mode"),
         (asking(reasoning=Reasoning(budget_tokens=5)), UnsupportedParameter, "reasoning.budget_tokens"),
         (asking(vendor_parameters={"messages": "[]"}), UnsupportedParameter, "messages"),
-        (asking(vendor_parameters={"logprobs": "true"}), UnsupportedParameter, "logprobs"),
+        (asking(vendor_parameters={"modalities": "[]"}), UnsupportedParameter, "modalities"),
         (asking(vendor_parameters={"store": "{"}), InvalidRequest, "store"),
         (asking(vendor_parameters={"prediction": "[" * 5000}), InvalidRequest, "prediction"),
         (asking(tools=(Tool("f", parameters_json="{"),)), InvalidRequest, "tools.0.function.parameters"),
         (asking(USER, Message(Role.USER, (File(url="https://x"),))), UnsupportedParameter, "messages.1.content.0"),
+        (
+            asking(Message(Role.USER, (File(data=b"x", media_type="video/mp4"),))),
+            UnsupportedParameter,
+            "messages.0.content.0",
+        ),
+        (
+            asking(Message(Role.USER, (Audio(b"x", "flac"),))),
+            UnsupportedParameter,
+            "messages.0.content.0.input_audio.format",
+        ),
+        *(
+            (asking(USER, Message(role, (Text("x"), Image(data=b"x")))), UnsupportedParameter, "messages.1.content")
+            for role in (Role.SYSTEM, Role.DEVELOPER, Role.ASSISTANT, Role.TOOL)
+        ),
+        (
+            asking(Message(Role.USER, (Text("x", CacheBreakpoint(timedelta(hours=13))),))),
+            UnsupportedParameter,
+            "messages.0.content.0.cache_control.ttl",
+        ),
         (
             asking(Message(Role.ASSISTANT, reasoning=(Reasoned("x"),))),
             UnsupportedParameter,
@@ -252,155 +283,131 @@ def test_what_cannot_be_honoured_is_refused_by_name(
     assert not told.value.reached
 
 
-def test_whole_answer_is_read_with_everything_in_it() -> None:
-    answer = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": "gpt-4o-2024-08-06",
-        "system_fingerprint": "fp_1",
-        "service_tier": "default",
-        "choices": [
+EXPLICIT = {"mode": "explicit"}
+
+
+@pytest.mark.parametrize(
+    ("part", "wire"),
+    [
+        (Text("x", CacheBreakpoint()), {"type": "text", "text": "x", "prompt_cache_breakpoint": EXPLICIT}),
+        (
+            Text("x", CacheBreakpoint(timedelta(minutes=5))),
+            {"type": "text", "text": "x", "prompt_cache_breakpoint": EXPLICIT | {"ttl": "30m"}},
+        ),
+        (
+            Image(url="https://x", cache=CacheBreakpoint(timedelta(hours=1))),
             {
-                "index": 0,
-                "message": {"role": "assistant", "content": "Grüße 😀", "refusal": None, "annotations": []},
-                "logprobs": None,
-                "finish_reason": "stop",
+                "type": "image_url",
+                "image_url": {"url": "https://x"},
+                "prompt_cache_breakpoint": EXPLICIT | {"ttl": "12h"},
             },
-            {
-                "index": 1,
-                "message": {
-                    "role": "assistant",
-                    "content": None,
-                    "reasoning_content": "Hm",
-                    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
-                },
-                "finish_reason": "tool_calls",
-            },
-            {"index": 2, "message": {"content": None, "refusal": "No."}, "finish_reason": "a new one"},
-        ],
-        "usage": {
-            "prompt_tokens": 10,
-            "completion_tokens": 20,
-            "total_tokens": 30,
-            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
-            "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": None},
-        },
+        ),
+    ],
+)
+def test_cache_breakpoint_is_asked_for_at_least_as_long_as_wished(part: Part, wire: dict[str, Any]) -> None:
+    assert body(asking(Message(Role.USER, (part,))))["messages"] == [{"role": "user", "content": [wire]}]
+
+
+def test_cache_breakpoint_says_nothing_to_a_server_that_keeps_prefixes_by_itself() -> None:
+    request = asking(Message(Role.USER, (Text("x", CacheBreakpoint(timedelta(days=3))),)))
+    assert body(request, COMPATIBLE)["messages"] == [{"role": "user", "content": "x"}]
+    assert body(asking(tools=(Tool("f", cache=CacheBreakpoint()),)))["tools"] == [
+        {"type": "function", "function": {"name": "f"}}
+    ]
+
+
+TEMPLATES = Dialect(switch="chat_template_kwargs")
+ON, OFF = ({"chat_template_kwargs": {"enable_thinking": on, "thinking": on}} for on in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("plan", "dialect", "fields"),
+    [
+        (ReasoningPlan(Control.NONE), STRICT, {}),
+        (ReasoningPlan(Control.FIXED, Effort.HIGH), STRICT, {}),
+        (ReasoningPlan(Control.EFFORT), STRICT, {}),
+        (ReasoningPlan(Control.EFFORT, Effort.EXTRA_HIGH), STRICT, {"reasoning_effort": "xhigh"}),
+        (ReasoningPlan(Control.EFFORT, Effort.NONE), STRICT, {"reasoning_effort": "none"}),
+        (ReasoningPlan(Control.BUDGET), STRICT, {}),
+        (ReasoningPlan(Control.SWITCH), STRICT, {}),
+        (ReasoningPlan(Control.SWITCH, Effort.NONE), STRICT, {"reasoning_effort": "none"}),
+        (ReasoningPlan(Control.SWITCH, Effort.HIGH), STRICT, {"reasoning_effort": "high"}),
+        (ReasoningPlan(Control.SWITCH, Effort.HIGH), TEMPLATES, ON),
+        (ReasoningPlan(Control.SWITCH, Effort.NONE), TEMPLATES, OFF),
+    ],
+)
+def test_plan_is_obeyed_in_place_of_the_callers_wish(
+    plan: ReasoningPlan, dialect: Dialect, fields: dict[str, Any]
+) -> None:
+    wish = asking(compute_mode=ComputeMode.THINK, reasoning=Reasoning(Effort.LOW, 7, include=True))
+    asked = body(wish, dialect, plan=plan)
+    assert {name: asked[name] for name in asked if name not in ("model", "messages")} == fields
+
+
+@pytest.mark.parametrize(
+    ("plan", "dialect", "param"),
+    [
+        (ReasoningPlan(Control.BUDGET, budget_tokens=0), STRICT, "reasoning.budget_tokens"),
+        (ReasoningPlan(Control.SWITCH, Effort.NONE), Dialect(switch=None), "reasoning_effort"),
+        (ReasoningPlan(Control.EFFORT, Effort.LOW), Dialect(efforts={}), "reasoning_effort"),
+    ],
+)
+def test_plan_that_the_server_cannot_be_told_is_refused(plan: ReasoningPlan, dialect: Dialect, param: str) -> None:
+    with pytest.raises(UnsupportedParameter) as told:
+        body(asking(), dialect, plan=plan)
+    assert told.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("roles", "plan", "sent"),
+    [
+        ((Role.SYSTEM,), Control.EFFORT, ["system"]),
+        ((Role.SYSTEM, Role.DEVELOPER), Control.EFFORT, ["developer", "developer"]),
+        ((Role.SYSTEM, Role.DEVELOPER), Control.FIXED, ["developer", "developer"]),
+        ((Role.SYSTEM, Role.DEVELOPER), Control.NONE, ["system", "developer"]),
+        ((Role.SYSTEM, Role.DEVELOPER), None, ["system", "developer"]),
+    ],
+)
+def test_reasoning_model_gets_no_system_message_beside_a_developers(
+    roles: tuple[Role, ...], plan: Control | None, sent: list[str]
+) -> None:
+    request = asking(*(Message(role, (Text("x"),)) for role in roles))
+    asked = body(request, plan=None if plan is None else ReasoningPlan(plan))
+    assert [message["role"] for message in asked["messages"]] == sent
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"candidate_count": 2}, "n"),
+        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"response_format": ResponseFormat(FormatKind.JSON)}, "response_format"),
+    ],
+)
+def test_what_a_server_would_ignore_is_refused_by_name(more: dict[str, Any], param: str) -> None:
+    lacking = Dialect(lacks=frozenset({"n", "parallel_tool_calls"}), json_object=False)
+    with pytest.raises(UnsupportedParameter) as told:
+        body(asking(**more), lacking)
+    assert told.value.param == param
+
+
+@pytest.mark.parametrize("part", [Image(data=b"x"), Audio(b"x", "wav"), File(data=b"x")])
+def test_media_that_a_server_does_not_take_are_refused(part: Part) -> None:
+    with pytest.raises(UnsupportedParameter) as told:
+        body(asking(Message(Role.USER, (Text("x"), part))), Dialect(media=frozenset()))
+    assert told.value.param == "messages.0.content.1"
+
+
+def test_tool_shows_an_image_where_the_server_looks_at_it() -> None:
+    request = asking(Message(Role.TOOL, (Image(data=b"x", media_type="image/png"),), tool_call_id="c1"))
+    [message] = body(request, Dialect(media_of_tools=True))["messages"]
+    assert message["content"] == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}}]
+
+
+def test_schema_goes_where_the_server_looks_for_it() -> None:
+    form = ResponseFormat(FormatKind.JSON_SCHEMA, "n", schema_json='{"type": "object"}')
+    asked = body(asking(response_format=form), Dialect(schema_in="value"))
+    assert asked["response_format"] == {
+        "type": "json_schema",
+        "value": {"name": "n", "schema": {"type": "object"}},
     }
-    assert completion_from_wire(msgspec.json.encode(answer)) == Completion(
-        choices=(
-            Choice(0, Message(Role.ASSISTANT, (Text("Grüße 😀"),)), FinishReason.STOP),
-            Choice(
-                1,
-                Message(
-                    Role.ASSISTANT,
-                    tool_calls=(ToolCall("c1", "f", '{"a":1}'),),
-                    reasoning=(Reasoned("Hm"),),
-                ),
-                FinishReason.TOOL_CALLS,
-            ),
-            Choice(2, Message(Role.ASSISTANT, refusal="No."), FinishReason.OTHER),
-        ),
-        usage=Usage(10, 20, cached_input_tokens=4, reasoning_tokens=7, audio_input_tokens=1),
-        create_time=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
-        vendor_model="gpt-4o-2024-08-06",
-        vendor_id="chatcmpl-1",
-        system_fingerprint="fp_1",
-        service_tier="default",
-    )
-
-
-def test_sparse_answer_of_a_compatible_server_is_read() -> None:
-    answer = b'{"choices":[{"message":{"content":"x"},"finish_reason":"length"}],"usage":null}'
-    assert completion_from_wire(answer) == Completion(
-        choices=(Choice(0, Message(Role.ASSISTANT, (Text("x"),)), FinishReason.LENGTH),)
-    )
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"<html>",
-        b"{}",
-        b'{"choices":[]}',
-        b'{"choices":[{"message":3}]}',
-        b'{"choices":[{"message":{"content":"x"}}]}',
-        b'{"choices":[{"message":{"content":"x"},"finish_reason":""}]}',
-    ],
-)
-def test_answer_that_is_none_is_an_error(answer: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        completion_from_wire(answer)
-
-
-def _event(delta: dict[str, Any] | None, finish: str | None = None, index: int = 0, **more: Any) -> bytes:
-    return msgspec.json.encode({"choices": [{"index": index, "delta": delta, "finish_reason": finish}], **more})
-
-
-@pytest.mark.parametrize(
-    ("event", "chunks"),
-    [
-        (_event({"role": "assistant", "content": ""}), []),
-        (_event({"content": "日本"}), [Chunk("日本")]),
-        (_event({"content": "x"}, index=2), [Chunk("x", 2)]),
-        (_event({}, "stop"), [Chunk(finish_reason=FinishReason.STOP)]),
-        (_event(None, "length"), [Chunk(finish_reason=FinishReason.LENGTH)]),
-        (_event({}, "content_filter"), [Chunk(finish_reason=FinishReason.CONTENT_FILTER)]),
-        (_event({}, "function_call"), [Chunk(finish_reason=FinishReason.TOOL_CALLS)]),
-        (_event({"content": "!"}, "eos"), [Chunk("!", finish_reason=FinishReason.OTHER)]),
-        (_event({"refusal": "No"}), [Chunk(refusal="No")]),
-        (_event({"reasoning_content": "Hm"}), [Chunk(reasoning=Reasoned("Hm"))]),
-        (_event({"reasoning": "Hm", "content": ""}), [Chunk(reasoning=Reasoned("Hm"))]),
-        (
-            _event({"tool_calls": [{"index": 1, "id": "c", "type": "function", "function": {"name": "f"}}]}),
-            [Chunk(tool_calls=(ToolCallDelta(1, "c", "f"),))],
-        ),
-        (
-            _event({"tool_calls": [{"index": 0, "function": {"arguments": '{"'}}]}),
-            [Chunk(tool_calls=(ToolCallDelta(0, arguments_json='{"'),))],
-        ),
-        (_event({"content": "x"}, ""), [Chunk("x")]),
-        (_event({}, ""), []),
-        (b'{"choices":[]}', []),
-        (b"{}", []),
-    ],
-)
-def test_event_becomes_its_chunk(event: bytes, chunks: list[Chunk]) -> None:
-    assert EventReader().batch([event]) == (Batch(chunks), None)
-
-
-def test_events_of_one_read_become_one_batch() -> None:
-    reader = EventReader()
-    batch, failure = reader.batch(
-        [
-            _event({"role": "assistant"}, created=1, model="m", system_fingerprint="fp", service_tier="flex"),
-            _event({"content": "a"}, model="m"),
-            _event({}, "stop", model="m"),
-            b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}',
-            b"[DONE]",
-            _event({"content": "after the end"}),
-        ]
-    )
-    assert failure is None
-    assert batch == Batch(
-        [Chunk("a"), Chunk(finish_reason=FinishReason.STOP)],
-        Head(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "m", "fp", "flex"),
-        Usage(1, 2),
-        True,
-    )
-    assert reader.batch([_event({"content": "b"}, model="m")])[0].head is None
-
-
-@pytest.mark.parametrize("bad", [b"{", b'{"choices": 7}', b"null", b"[" * 5000])
-def test_content_before_an_event_that_cannot_be_read_counts(bad: bytes) -> None:
-    batch, failure = EventReader().batch([_event({"content": "a"}), bad, _event({"content": "b"})])
-    assert batch.chunks == [Chunk("a")]
-    assert isinstance(failure, msgspec.DecodeError | RecursionError)
-
-
-@pytest.mark.parametrize("told", ['{"message":"no","type":"server_error","code":null}', '"no"'])
-def test_error_inside_a_stream_is_told(told: str) -> None:
-    _, failure = EventReader().batch([f'{{"error":{told}}}'.encode()])
-    assert isinstance(failure, InBandError)
-    assert failure.error.message == "no"

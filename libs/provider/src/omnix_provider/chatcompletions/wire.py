@@ -1,13 +1,16 @@
-"""OpenAI's chat format as it arrives, and no more of it than is read.
+"""The format as it arrives, and no more of it than is read.
 
 Servers that speak it differ in what they leave out or send as null, so nearly everything is optional.
 """
 
-from msgspec import Struct
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 
 class PromptDetails(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     audio_tokens: int | None = None
 
 
@@ -25,7 +28,8 @@ class Usage(Struct):
 
 class Function(Struct):
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | dict[str, Any] | None = None
+    """Older servers send the object itself and not its text."""
 
 
 class ToolCall(Struct):
@@ -39,6 +43,21 @@ class ToolCallDelta(Struct):
     function: Function | None = None
 
 
+class TopLogprob(Struct):
+    token: str
+    logprob: float | None = None
+    bytes: list[Annotated[int, Meta(ge=0, le=255)]] | None = None
+
+
+class TokenLogprob(TopLogprob):
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class Logprobs(Struct):
+    content: list[TokenLogprob] | None = None
+    refusal: list[TokenLogprob] | None = None
+
+
 class Answered(Struct):
     content: str | None = None
     refusal: str | None = None
@@ -46,13 +65,14 @@ class Answered(Struct):
     reasoning_content: str | None = None
     """DeepSeek's word, which vLLM and llama.cpp took over."""
     reasoning: str | None = None
-    """Ollama's and OpenRouter's word for the same."""
+    """Ollama's, Groq's and OpenRouter's word for the same."""
 
 
 class Choice(Struct):
     message: Answered
     index: int | None = None
     finish_reason: str | None = None
+    logprobs: Logprobs | None = None
 
 
 class Answer(Struct):
@@ -77,10 +97,11 @@ class ChunkChoice(Struct):
     delta: Delta | None = None
     index: int | None = None
     finish_reason: str | None = None
+    logprobs: Logprobs | None = None
 
 
 class Error(Struct):
-    """In-band, in a stream whose status was 200."""
+    """Of a refusal, or in-band in a stream whose status was 200."""
 
     message: str | None = None
     type: str | None = None
@@ -96,3 +117,15 @@ class Event(Struct):
     service_tier: str | None = None
     usage: Usage | None = None
     error: Error | str | None = None
+
+
+class Embedding(Struct):
+    embedding: str | list[float]
+    """Base64 of numbers of 32 bits, or the numbers."""
+    index: int | None = None
+
+
+class EmbeddingAnswer(Struct):
+    data: list[Embedding]
+    model: str | None = None
+    usage: Usage | None = None

@@ -1,0 +1,1 @@
+"""OpenAI's chat format and its embeddings, as many servers speak them."""

@@ -1,0 +1,133 @@
+"""Whole answers, and what they have in common with streamed ones."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import msgspec
+
+from omnix_provider.chatcompletions import wire
+from omnix_provider.types import (
+    Choice,
+    Completion,
+    FinishReason,
+    Message,
+    Reasoned,
+    Role,
+    Text,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
+
+FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
+    {
+        "stop": FinishReason.STOP,
+        "length": FinishReason.LENGTH,
+        "tool_calls": FinishReason.TOOL_CALLS,
+        "function_call": FinishReason.TOOL_CALLS,
+        "content_filter": FinishReason.CONTENT_FILTER,
+        # Of text-generation-inference and of Together:
+        "eos_token": FinishReason.STOP,
+        "stop_sequence": FinishReason.STOP,
+        "eos": FinishReason.STOP,
+    }
+)
+
+_IMPROBABLE = -9999.0
+_encode = msgspec.json.Encoder().encode
+_decode_answer = msgspec.json.Decoder(wire.Answer).decode
+
+
+def completion_from_wire(body: bytes) -> Completion:
+    """Read a whole answer.
+
+    :raises msgspec.DecodeError: when it is none.
+    """
+    answer = _decode_answer(body)
+    if not answer.choices:
+        raise msgspec.ValidationError("the answer has no choices")
+    return Completion(
+        choices=tuple(_choice(choice, position) for position, choice in enumerate(answer.choices)),
+        usage=usage_from_wire(answer.usage),
+        create_time=time_from_wire(answer.created),
+        vendor_model=answer.model or "",
+        vendor_id=answer.id or "",
+        system_fingerprint=answer.system_fingerprint or "",
+        service_tier=answer.service_tier or "",
+    )
+
+
+def _choice(choice: wire.Choice, position: int) -> Choice:
+    if not choice.finish_reason:
+        raise msgspec.ValidationError("a choice has no finish reason, so it may not be whole")
+    said = choice.message
+    reasoning = said.reasoning_content or said.reasoning
+    logprobs = choice.logprobs or _NO_LOGPROBS
+    return Choice(
+        index=position if choice.index is None else choice.index,
+        message=Message(
+            role=Role.ASSISTANT,
+            parts=(Text(said.content),) if said.content else (),
+            tool_calls=tuple(
+                ToolCall(call.id or "", call.function.name or "", arguments_from_wire(call.function))
+                for call in said.tool_calls or ()
+            ),
+            reasoning=(Reasoned(reasoning),) if reasoning else (),
+            refusal=said.refusal or "",
+        ),
+        finish_reason=FINISH_REASONS.get(choice.finish_reason, FinishReason.OTHER),
+        logprobs=logprobs_from_wire(logprobs.content),
+        refusal_logprobs=logprobs_from_wire(logprobs.refusal),
+    )
+
+
+_NO_LOGPROBS = wire.Logprobs()
+
+
+def logprobs_from_wire(tokens: Sequence[wire.TokenLogprob] | None) -> tuple[TokenLogprob, ...]:
+    return tuple(_logprob(token, tuple(map(_logprob, token.top_logprobs or ()))) for token in tokens or ())
+
+
+def _logprob(token: wire.TopLogprob, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+    return TokenLogprob(
+        token.token,
+        _IMPROBABLE if token.logprob is None else token.logprob,
+        None if token.bytes is None else bytes(token.bytes),
+        top,
+    )
+
+
+def arguments_from_wire(function: wire.Function) -> str:
+    arguments = function.arguments
+    if isinstance(arguments, dict):
+        return _encode(arguments).decode()
+    return arguments or ""
+
+
+def usage_from_wire(usage: wire.Usage | None) -> Usage | None:
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    prompt = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cached_input_tokens=prompt.cached_tokens or 0,
+        cache_write_input_tokens=prompt.cache_write_tokens or 0,
+        reasoning_tokens=completion.reasoning_tokens or 0,
+        audio_input_tokens=prompt.audio_tokens or 0,
+        audio_output_tokens=completion.audio_tokens or 0,
+    )
+
+
+_NO_PROMPT_DETAILS, _NO_COMPLETION_DETAILS = wire.PromptDetails(), wire.CompletionDetails()
+
+
+def time_from_wire(created: float | None) -> datetime | None:
+    if not created:
+        return None
+    try:
+        return datetime.fromtimestamp(created, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

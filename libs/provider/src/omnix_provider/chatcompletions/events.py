@@ -1,0 +1,131 @@
+"""Streamed answers, event by event."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from omnix_provider.chatcompletions import wire
+from omnix_provider.chatcompletions.answer import (
+    FINISH_REASONS,
+    arguments_from_wire,
+    logprobs_from_wire,
+    time_from_wire,
+    usage_from_wire,
+)
+from omnix_provider.chatcompletions.errors import InBandError
+from omnix_provider.types import Batch, Chunk, FinishReason, Head, Reasoned, ToolCallDelta, Usage
+
+Unreadable = msgspec.DecodeError | RecursionError
+
+_HELD_AT_MOST = 1024
+"""Tokens of a choice whose probabilities came without text: those of one character are few."""
+
+_decode_event = msgspec.json.Decoder(wire.Event).decode
+
+
+class EventReader:
+    """Reads the events of one stream."""
+
+    __slots__ = ("_head_told", "_held")
+
+    def __init__(self) -> None:
+        self._head_told = False
+        self._held: dict[int, list[wire.TokenLogprob]] = {}
+        """By choice, the probabilities of tokens whose text is still to come: a token may be part of a character."""
+
+    def batch(self, events: Sequence[bytes]) -> tuple[Batch, Unreadable | InBandError | None]:
+        """What came with these events, and what is wrong with the one at which reading ended, if any.
+
+        Content that came before a bad event counts all the same. Events after the end marker do not.
+        """
+        failure: Unreadable | InBandError | None = None
+        chunks: list[Chunk] = []
+        head: Head | None = None
+        usage: Usage | None = None
+        done = False
+        for data in events:
+            if data == b"[DONE]":
+                done = True
+                break
+            try:
+                event = _decode_event(data)
+                if event.error is not None:
+                    failure = InBandError(_error(event.error))
+                    break
+                for choice in event.choices or ():
+                    chunk = _chunk(choice) if choice.logprobs is None and not self._held else self._likely(choice)
+                    if chunk is not None:
+                        chunks.append(chunk)
+            except (msgspec.DecodeError, RecursionError) as exc:
+                failure = exc
+                break
+            if not self._head_told and event.model:
+                self._head_told = True
+                head = Head(
+                    time_from_wire(event.created),
+                    event.model,
+                    event.system_fingerprint or "",
+                    event.service_tier or "",
+                )
+            if event.usage is not None:
+                usage = usage_from_wire(event.usage) or usage
+        return Batch(chunks, head, usage, done), failure
+
+    def _likely(self, choice: wire.ChunkChoice) -> Chunk | None:
+        """The chunk with the probabilities of its tokens, and of those before it that had no text."""
+        index = choice.index or 0
+        told = choice.logprobs or _NO_LOGPROBS
+        held = [*self._held.pop(index, ()), *(told.content or ())]
+        chunk = _chunk(choice)
+        if chunk is None:
+            if len(held) > _HELD_AT_MOST:
+                raise msgspec.ValidationError("too many probabilities without text")
+            if held:
+                self._held[index] = held
+            return None
+        return msgspec.structs.replace(
+            chunk, logprobs=logprobs_from_wire(held), refusal_logprobs=logprobs_from_wire(told.refusal)
+        )
+
+
+_NO_LOGPROBS = wire.Logprobs()
+_SILENT = wire.Delta()
+
+
+def _chunk(choice: wire.ChunkChoice) -> Chunk | None:
+    """None for a delta that says nothing, such as the one that only names the role."""
+    delta = choice.delta or _SILENT
+    reason = choice.finish_reason
+    # Some servers send an empty reason with every delta until the true one.
+    finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER) if reason else None
+    text = delta.content or ""
+    reasoning = delta.reasoning_content or delta.reasoning
+    if delta.tool_calls or reasoning or delta.refusal:
+        return Chunk(
+            text,
+            choice.index or 0,
+            tuple(_tool_call_delta(call, position) for position, call in enumerate(delta.tool_calls or ())),
+            Reasoned(reasoning) if reasoning else None,
+            delta.refusal or "",
+            finish_reason,
+        )
+    if not text and finish_reason is None:
+        return None
+    return Chunk(text, choice.index or 0, finish_reason=finish_reason)
+
+
+def _tool_call_delta(call: wire.ToolCallDelta, position: int) -> ToolCallDelta:
+    function = call.function or _NO_FUNCTION
+    return ToolCallDelta(
+        index=position if call.index is None else call.index,
+        id=call.id or "",
+        name=function.name or "",
+        arguments_json=arguments_from_wire(function),
+    )
+
+
+_NO_FUNCTION = wire.Function()
+
+
+def _error(error: wire.Error | str) -> wire.Error:
+    return wire.Error(message=error) if isinstance(error, str) else error
