@@ -1,0 +1,3 @@
+from omnix_adapter_gemini.main import main
+
+main()

@@ -1,0 +1,51 @@
+"""In what Google's two services and its models differ, as data and as functions of names. Pure."""
+
+import re
+from enum import Enum
+
+_GENERATION = re.compile(r"gemini-(\d+)")
+_NEWEST = 99
+
+
+class Service(Enum):
+    """Where Gemini is asked."""
+
+    DEVELOPER = "developer"
+    """The Gemini API, with a key: https://ai.google.dev/api."""
+    CLOUD = "cloud"
+    """Google Cloud (Vertex AI), with a project: https://docs.cloud.google.com/vertex-ai/generative-ai."""
+
+
+def generation(model: str) -> int:
+    """2 for ``gemini-2.5-pro``, 0 for what is no Gemini; a name without a number, such as ``gemini-flash-latest``,
+    moves with the newest."""
+    found = _GENERATION.search(model)
+    if found is not None:
+        return int(found[1][:4])
+    return _NEWEST if "gemini" in model else 0
+
+
+def signs_calls(model: str) -> bool:
+    """It refuses its own function calls when they come back without their signature.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    return generation(model) >= 3
+
+
+def takes_media_in_results(model: str) -> bool:
+    """A function's result may hold images and documents.
+
+    https://ai.google.dev/gemini-api/docs/function-calling#multimodal
+    """
+    return generation(model) >= 3
+
+
+def takes_alternatives(model: str) -> bool:
+    """It knows ``candidateCount``, which ended with the third generation."""
+    return generation(model) < 3
+
+
+def thinks_by_level(model: str) -> bool:
+    """It is told a level; its predecessors a budget. https://ai.google.dev/gemini-api/docs/thinking"""
+    return generation(model) >= 3
