@@ -50,7 +50,6 @@ _PREFIXES = (
     ("openai.gpt-oss", Kind.GPT_OSS),
 )
 _NEWEST = (99, 0)
-_ALWAYS_THINKING = (5, 0)
 _ENDING_EARLY = frozenset({Kind.TITAN, Kind.LLAMA, Kind.MISTRAL, Kind.COHERE, Kind.AI21})
 
 
@@ -104,7 +103,7 @@ class Family:
 
     @property
     def thinks_unasked(self) -> bool:
-        return self.kind is Kind.CLAUDE and self.generation >= _ALWAYS_THINKING
+        return self.kind is Kind.CLAUDE and self.generation >= (5, 0)
 
     @property
     def samples(self) -> bool:
@@ -124,6 +123,12 @@ def family_of(model: str) -> Family:
                     return Family(special)
             return Family(kind, _generation(bare) if kind is Kind.CLAUDE else (0, 0))
     return Family(Kind.OPAQUE)
+
+
+def vendor_of(model: str) -> str:
+    """The vendor's word in the id; empty when it hides it."""
+    name = model.rpartition("/")[2] if model.startswith("arn:") else model
+    return next((word for word in name.split(".")[:2] if word in _VENDORS), "")
 
 
 def _generation(bare: str) -> tuple[int, int]:

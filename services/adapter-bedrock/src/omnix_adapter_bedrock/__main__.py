@@ -1,0 +1,3 @@
+from omnix_adapter_bedrock.main import main
+
+main()

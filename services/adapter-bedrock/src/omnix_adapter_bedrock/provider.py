@@ -1,0 +1,199 @@
+"""Bedrock as a provider.
+
+The SDK gives the address, the credentials, the signature and the list of models. The calls go through aiohttp's
+connections and a decoder of our own, because the SDK blocks, and its parser costs several times what all else costs.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import msgspec
+from botocore.credentials import ReadOnlyCredentials
+from botocore.session import Session
+from omnix_kit.errors import OmnixError
+from omnix_provider import connections
+from omnix_provider.connections import Connections, Response, unreached
+from omnix_provider.errors import AuthFailed, Cut, Malformed, ModelNotFound
+from omnix_provider.types import (
+    Attempt,
+    Batch,
+    Completion,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    HandedOver,
+    ServedModel,
+)
+
+from omnix_adapter_bedrock import translate
+from omnix_adapter_bedrock.credentials import Credentials, Found, Keys
+from omnix_adapter_bedrock.errors import error_in_band, error_of_answer, error_type, tells_of_stale_credentials
+from omnix_adapter_bedrock.eventstream import EventStream
+from omnix_adapter_bedrock.models import Models
+from omnix_adapter_bedrock.signing import Authorization, Bearer, Signature
+from omnix_adapter_bedrock.upstream import NAME, Upstream
+
+KIND = "bedrock"
+_LARGEST_ANSWER = 64 * 1024 * 1024
+_LARGEST_ERROR = 64 * 1024
+_KEEP_ALIVE = timedelta(seconds=15)
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,2047}")
+_INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
+
+
+class BedrockProvider:
+    """See ``omnix_provider.types.Provider``; made by ``opened``."""
+
+    def __init__(
+        self, upstream: Upstream, connections: Connections, authorization: Authorization, models: Models
+    ) -> None:
+        self._upstream = upstream
+        self._connections = connections
+        self._authorization = authorization
+        self._models = models
+        self._prefix = urlsplit(upstream.url).path
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def kind(self) -> str:
+        return KIND
+
+    @property
+    def sandbox(self) -> bool:
+        return self._upstream.sandbox
+
+    def problem(self) -> str | None:
+        return self._upstream.problem or self._authorization.problem
+
+    def list_models(self) -> Sequence[ServedModel]:
+        return self._models.current
+
+    async def complete(self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver) -> Completion:
+        body = translate.converse_body(request, attempt)
+        answer, response = await self._whole(body, attempt, "converse", handed_over)
+        try:
+            return translate.completion_from_wire(answer, self.name, response.headers.get("x-amzn-requestid", ""))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
+            raise Malformed("The provider's answer cannot be understood.", provider=self.name) from exc
+
+    async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
+        body = translate.embedding_body(request, attempt)
+        answer, response = await self._whole(body, attempt, "invoke", handed_over)
+        counted = response.headers.get(_INPUT_TOKENS, "")
+        try:
+            return translate.embeddings_from_wire(answer, attempt.model, int(counted) if counted.isdigit() else None)
+        except (msgspec.DecodeError, RecursionError, ValueError) as exc:
+            raise Malformed("The provider's answer cannot be understood.", provider=self.name) from exc
+
+    async def stream(
+        self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver
+    ) -> AsyncIterator[Batch]:
+        """It ends with the body and not with the last event, so that the connection can be used again."""
+        body = translate.converse_body(request, attempt)
+        events, reader = EventStream(), translate.EventReader(self.name)
+        response = await self._post(body, attempt, "converse-stream", handed_over)
+        try:
+            content = response.content
+            while True:
+                try:
+                    received = await content.readany()
+                except aiohttp.ClientError as exc:
+                    raise self._cut() from exc
+                if not received:
+                    return
+                batch, failure = reader.batch(events.feed(received))
+                yield batch
+                if isinstance(failure, translate.InBandError):
+                    raise error_in_band(failure, self.name) from failure
+                if failure is not None or events.broken:
+                    raise Malformed("An event of the provider cannot be understood.", provider=self.name) from failure
+        finally:
+            response.give_back()
+
+    async def _whole(
+        self, body: bytes, attempt: Attempt, operation: str, handed_over: HandedOver
+    ) -> tuple[bytes, Response]:
+        response = await self._post(body, attempt, operation, handed_over)
+        try:
+            answer = await response.body(_LARGEST_ANSWER)
+        except aiohttp.ClientError as exc:
+            raise self._cut() from exc
+        finally:
+            response.give_back()
+        if answer is None:
+            raise Malformed("The provider's answer is too large.", provider=self.name)
+        return answer, response
+
+    async def _post(self, body: bytes, attempt: Attempt, operation: str, handed_over: HandedOver) -> Response:
+        """The answer to a request, once its status is good. Who takes it gives it back."""
+        if not _MODEL.fullmatch(attempt.model):
+            raise ModelNotFound("This is no id of a model at Bedrock.", provider=self.name, param="model")
+        path = f"{self._prefix}/model/{quote(attempt.model, safe='')}/{operation}"
+        headers = await self._authorization.headers(path, body)
+        try:
+            response = await self._connections.post(body, attempt.attempt_id, handed_over, path=path, headers=headers)
+        except aiohttp.ClientError as exc:
+            raise unreached(exc, self.name) from exc
+        if response.status == 200:
+            return response
+        try:
+            raise await self._refusal(response)
+        finally:
+            response.give_back()
+
+    async def _refusal(self, response: Response) -> OmnixError:
+        try:
+            body = await response.body(_LARGEST_ERROR) or b""
+        except aiohttp.ClientError:
+            body = b""  # status and type tell enough
+        error = error_of_answer(response.status, response.headers, body, self.name, datetime.now(UTC))
+        if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers)):
+            self._authorization.doubt()
+        return error
+
+    def _cut(self) -> OmnixError:
+        return Cut("The provider broke off in the middle of the answer.", provider=self.name)
+
+
+@asynccontextmanager
+async def opened(upstream: Upstream) -> AsyncIterator[BedrockProvider]:
+    authorization = _authorization(upstream)
+
+    async def ready() -> None:
+        await authorization.headers("/", b"")
+
+    async with (
+        connections.opened(upstream.url or "http://unset.invalid", {}, _KEEP_ALIVE) as pool,
+        Models.kept(upstream, ready) as models,
+    ):
+        yield BedrockProvider(upstream, pool, authorization, models)
+
+
+def _authorization(upstream: Upstream) -> Authorization:
+    if upstream.token is not None:
+        return Bearer(upstream.token.get_secret_value())
+    parts = urlsplit(upstream.url)
+    credentials = Credentials(_sandbox if upstream.sandbox else _chain, NAME)
+    return Signature(credentials, f"{parts.scheme}://{parts.netloc}", upstream.region)
+
+
+def _chain() -> Found | None:
+    found: Found | None = Session().get_credentials()
+    return found
+
+
+class _Sandbox:
+    def get_frozen_credentials(self) -> Keys:
+        keys: Keys = ReadOnlyCredentials("sandbox", "sandbox", None)
+        return keys
+
+
+def _sandbox() -> Found:
+    return _Sandbox()
