@@ -5,7 +5,9 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from omnix_sandbox.bedrock.api import Bedrock
 from omnix_sandbox.control import Control, respond
+from omnix_sandbox.gemini.api import Gemini
 from omnix_sandbox.openai.api import OpenAI
 from omnix_sandbox.recorder import Recorder
 from omnix_sandbox.rules import Rules
@@ -24,6 +26,8 @@ class Vendor(Protocol):
 
 VENDORS: Final[dict[str, type[Vendor]]] = {
     "openai": OpenAI,
+    "gemini": Gemini,
+    "bedrock": Bedrock,
 }
 """Each vendor's room by its first path segment."""
 

@@ -206,10 +206,17 @@ class Calls:
         if delay and not await connection.wait(delay):
             return Result(Outcome.LEFT, status=0, output=0, keep_alive=False)
         usage = None if kind is FaultKind.NO_USAGE else taken.billing
-        body = taken.asked.unary(Making(call, answer_id, taken.answers, usage, int(delay * 1000)))
+        making = Making(call, answer_id, taken.answers, usage, int(delay * 1000))
+        body = taken.asked.unary(making)
         if kind is FaultKind.MALFORMED:
             body = body[: len(body) // 2]
-        head = self._format.head(call, 200, length=len(body), input_tokens=taken.billing.input_tokens)
+        head = self._format.head(
+            call,
+            200,
+            length=len(body),
+            input_tokens=taken.billing.input_tokens,
+            extra=taken.asked.head_fields(making),
+        )
         whole = head + body
         if kind in (FaultKind.CUT, FaultKind.STALL, FaultKind.HANG):
             return await self._half(connection, taken, whole[: len(head) + len(body) // 2])

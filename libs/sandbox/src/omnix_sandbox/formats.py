@@ -23,7 +23,7 @@ class Refusal(Exception):
 
     status: int
     headers: Mapping[str, str]
-    content_type: ClassVar[str] = JSON
+    content_type: str = JSON
 
     def body(self) -> bytes:
         raise NotImplementedError
@@ -121,8 +121,12 @@ class Asked(ABC):
         """The pieces of a stream; only asked for if `stream` is true."""
         raise NotImplementedError
 
+    def head_fields(self, making: Making) -> Mapping[str, str]:
+        """Headers that a whole answer has beyond those of every answer."""
+        return {}
+
     def refusal(self, fault: Fault) -> Refusal | None:
-        """The answer to this request where it says in its own way what a fault orders; None where the format has one."""
+        """The answer to this request where it has its own for what a fault orders; None where the format's will do."""
         return None
 
     def broken_event(self, fault: Fault) -> bytes:
