@@ -124,15 +124,14 @@ def _choice(candidate: wire.Candidate, position: int, attempt_id: str) -> Choice
         elif part.thought:
             reasoning.append(_thought(part))
         else:
-            if part.text:
-                texts.append(part.text)
+            texts.append(_text(part))
             if part.thought_signature:
                 reasoning.append(_signature(part.thought_signature))
     return Choice(
         index=index,
         message=Message(
             role=Role.ASSISTANT,
-            parts=(Text("".join(texts)),) if texts else (),
+            parts=(Text(text),) if (text := "".join(texts)) else (),
             tool_calls=tuple(calls),
             reasoning=tuple(reasoning),
         ),
@@ -166,12 +165,15 @@ def _call(part: wire.Part, index: int, number: int, attempt_id: str) -> ToolCall
     )
 
 
-def _refuse_unspeakable(part: wire.Part) -> None:
-    """Of a part that is neither text nor a call. An empty one says nothing and is none."""
+def _text(part: wire.Part) -> str:
+    """Of a part that is no call. An empty one says nothing."""
+    if part.text:
+        return part.text
     if part.inline_data is not None or part.file_data is not None:
         raise Unspeakable("an image, a sound or a file")
     if part.executable_code is not None or part.code_execution_result is not None or part.tool_call is not None:
         raise Unspeakable("the work of one of Google's own tools")
+    return ""
 
 
 def _finish_reason(told: str, *, called: bool) -> FinishReason:
@@ -264,9 +266,9 @@ class EventReader:
         logprobs = _logprobs(candidate.logprobs_result)
         if told:
             reason = _finish_reason(told, called=index in self._calls)
-            if reason is FinishReason.CONTENT_FILTER and self._alternatives == 1:
-                if not (made or chunks or self._said):
-                    raise Blocked(told)
+            silent = self._alternatives == 1 and not (made or chunks or self._said)
+            if silent and reason is FinishReason.CONTENT_FILTER:
+                raise Blocked(told)
             self._finished.add(index)
             last = made.pop() if made else Chunk(choice_index=index)
             made.append(msgspec.structs.replace(last, finish_reason=reason))
@@ -277,20 +279,18 @@ class EventReader:
 
     def _chunk(self, part: wire.Part, index: int) -> Chunk | None:
         """None for a part that says nothing."""
-        text, signature = part.text or "", part.thought_signature
-        if part.thought:
-            return Chunk("", index, (), _thought(part)) if text or signature else None
+        signature = part.thought_signature
         if part.function_call is not None:
             number = self._calls.get(index, 0)
             call = _call(part, index, number, self._attempt_id)
             self._calls[index] = number + 1
             return Chunk("", index, (ToolCallDelta(number, call.id, call.name, call.arguments_json, call.signature),))
+        if part.thought:
+            return Chunk("", index, (), _thought(part)) if part.text or signature else None
+        text = _text(part)
         if signature:
             return Chunk(text, index, (), _signature(signature))
-        if text:
-            return Chunk(text, index)
-        _refuse_unspeakable(part)
-        return None
+        return Chunk(text, index) if text else None
 
 
 def _usage(usage: wire.Usage | None, *, estimated: bool) -> Usage | None:
@@ -321,6 +321,7 @@ def _time(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        return msgspec.convert(text, datetime)
+        time = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         return None
+    return time if time.tzinfo is not None else None

@@ -17,12 +17,9 @@ class Service(Enum):
 
 
 def generation(model: str) -> int:
-    """2 for ``gemini-2.5-pro``, 0 for what is no Gemini; a name without a number, such as ``gemini-flash-latest``,
-    moves with the newest."""
+    """2 for ``gemini-2.5-pro``. A name without a number, such as ``gemini-flash-latest``, moves with the newest."""
     found = _GENERATION.search(model)
-    if found is not None:
-        return int(found[1][:4])
-    return _NEWEST if "gemini" in model else 0
+    return _NEWEST if found is None else int(found[1][:4])
 
 
 def signs_calls(model: str) -> bool:

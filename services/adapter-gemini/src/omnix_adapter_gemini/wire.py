@@ -4,7 +4,7 @@ Protobuf's JSON leaves out what is zero or empty, so nearly everything is option
 events: https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse.
 """
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 
 class TokenCount(Struct, rename="camel"):
@@ -79,9 +79,9 @@ class PromptFeedback(Struct, rename="camel"):
 
 
 class Detail(Struct, rename="camel"):
-    """One of the messages of ``google.rpc``: https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto."""
+    """What ``google.rpc`` adds to an error: https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto."""
 
-    type: str | None = None
+    type: str | None = field(default=None, name="@type")
     reason: str | None = None
     retry_delay: str | None = None
     violations: list["Violation"] | None = None

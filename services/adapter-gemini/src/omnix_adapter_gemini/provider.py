@@ -1,0 +1,250 @@
+"""Gemini as a provider.
+
+The SDK gives the address, the version, the headers and the classes of errors, and lists the models; google-auth gives
+the tokens. The calls that are made all day long go through aiohttp, because the SDK's types cost several times what
+everything else in this process costs; the README has the figures.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from omnix_kit.errors import OmnixError
+from omnix_provider import connections, estimate
+from omnix_provider.connections import Connections, Response, unreached
+from omnix_provider.errors import ContentRefused, Cut, InvalidRequest, Malformed, UnsupportedParameter
+from omnix_provider.sse import EventStream, EventTooLarge
+from omnix_provider.types import (
+    Attempt,
+    Batch,
+    Completion,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    HandedOver,
+    ServedModel,
+)
+
+from omnix_adapter_gemini.answers import (
+    Blocked,
+    EventReader,
+    InBandError,
+    Unspeakable,
+    Unusable,
+    completion_from_wire,
+)
+from omnix_adapter_gemini.credentials import Tokens, found
+from omnix_adapter_gemini.embeddings import embedding_body, embeddings_from_wire, method
+from omnix_adapter_gemini.errors import Asked, error_in_band, error_of_answer
+from omnix_adapter_gemini.models import Models
+from omnix_adapter_gemini.translate import request_body
+from omnix_adapter_gemini.upstream import NAME, Places, Upstream, sdk_client
+
+KIND = "gemini"
+_LARGEST_ANSWER = 64 * 1024 * 1024
+_LARGEST_ERROR = 64 * 1024
+_KEEP_ALIVE = timedelta(seconds=30)
+"""Google keeps idle connections for minutes; what stands between may not."""
+
+AnswerT = TypeVar("AnswerT")
+
+
+class GeminiProvider:
+    """See ``omnix_provider.types.Provider``; made by ``opened``."""
+
+    def __init__(
+        self, upstream: Upstream, places: Places, connections: Connections, models: Models, tokens: Tokens | None
+    ) -> None:
+        self._upstream = upstream
+        self._places = places
+        self._connections = connections
+        self._models = models
+        self._tokens = tokens
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def kind(self) -> str:
+        return KIND
+
+    @property
+    def sandbox(self) -> bool:
+        return self._upstream.sandbox
+
+    def problem(self) -> str | None:
+        return self._upstream.problem or (None if self._tokens is None else self._tokens.problem())
+
+    def list_models(self) -> Sequence[ServedModel]:
+        return self._models.current
+
+    async def complete(self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver) -> Completion:
+        path = self._places.path(attempt.model, "generateContent")
+        body = request_body(request, attempt, self._upstream.service)
+        refused = partial(self._of_completion, request, attempt)
+        understand = partial(completion_from_wire, attempt_id=attempt.attempt_id)
+        return await self._answer(path, body, attempt, handed_over, refused, understand)
+
+    async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
+        service, model = self._upstream.service, attempt.model
+        called = method(request, model, service)
+        path = self._places.path(model, called)
+        body = embedding_body(request, model, self._places.resource(model), service)
+
+        def asked() -> Asked:
+            return Asked(service, estimate.embedding_tokens(request), self._models.input_limit(model))
+
+        understand = partial(embeddings_from_wire, called=called)
+        return await self._answer(path, body, attempt, handed_over, asked, understand)
+
+    async def stream(
+        self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver
+    ) -> AsyncIterator[Batch]:
+        path = self._places.path(attempt.model, "streamGenerateContent?alt=sse")
+        body = request_body(request, attempt, self._upstream.service)
+        refused = partial(self._of_completion, request, attempt)
+        events, reader = EventStream(), EventReader(attempt.attempt_id, request.candidate_count or 1)
+        strange: bool | None = None  # what came so far holds no event, as when a proxy answers with a page
+        response = await self._post(path, body, attempt, handed_over, refused)
+        try:
+            content = response.content
+            while True:
+                try:
+                    received = await content.readany()
+                except aiohttp.ClientError as exc:
+                    raise self._cut() from exc
+                if not received:
+                    if strange:
+                        raise self._malformed()
+                    if reader.whole:
+                        yield Batch(done=True)
+                    return
+                try:
+                    complete = events.feed(received)
+                except EventTooLarge as exc:
+                    raise self._malformed() from exc
+                strange = not complete and strange is not False
+                batch, fault = reader.batch(complete)
+                yield batch
+                if fault is not None:
+                    raise self._told(fault, refused) from fault
+        finally:
+            response.give_back()
+
+    async def _answer(
+        self,
+        path: str,
+        body: bytes,
+        attempt: Attempt,
+        handed_over: HandedOver,
+        refused: Callable[[], Asked],
+        understand: Callable[[bytes], AnswerT],
+    ) -> AnswerT:
+        response = await self._post(path, body, attempt, handed_over, refused)
+        try:
+            answer = await response.body(_LARGEST_ANSWER)
+        except aiohttp.ClientError as exc:
+            raise self._cut() from exc
+        finally:
+            response.give_back()
+        if answer is None:
+            raise Malformed("The provider's answer is too large.", provider=NAME)
+        try:
+            return understand(answer)
+        except (ValueError, RecursionError, Blocked, Unusable, Unspeakable) as exc:
+            raise self._told(exc, refused) from exc
+
+    async def _post(
+        self, path: str, body: bytes, attempt: Attempt, handed_over: HandedOver, refused: Callable[[], Asked]
+    ) -> Response:
+        """The answer to a request, once its status is good. Who takes it gives it back."""
+        headers = None if self._tokens is None else await self._tokens.headers()
+        try:
+            response = await self._connections.post(body, attempt.attempt_id, handed_over, path=path, headers=headers)
+        except aiohttp.ClientError as exc:
+            raise unreached(exc, NAME) from exc
+        if response.status == 200:
+            return response
+        try:
+            raise await self._refusal(response, refused())
+        finally:
+            response.give_back()
+
+    async def _refusal(self, response: Response, asked: Asked) -> OmnixError:
+        try:
+            body = await response.body(_LARGEST_ERROR) or b""
+        except aiohttp.ClientError:
+            body = b""  # the status alone tells enough
+        return error_of_answer(response.status, response.headers, body, NAME, asked, datetime.now(UTC))
+
+    def _of_completion(self, request: CompletionRequest, attempt: Attempt) -> Asked:
+        named = next((name for name in _NAMING if name in request.vendor_parameters), None)
+        limit = self._models.input_limit(attempt.model)
+        return Asked(self._upstream.service, estimate.input_tokens(request), limit, named)
+
+    def _told(self, fault: Exception, refused: Callable[[], Asked]) -> OmnixError:
+        """What is wrong with an answer whose status was good."""
+        match fault:
+            case InBandError():
+                return error_in_band(fault.error, NAME, refused())
+            case Blocked():
+                return ContentRefused(
+                    f"The provider blocked this as {fault}.", provider=NAME, provider_status=200, param="messages"
+                )
+            case Unusable() if str(fault) == "MISSING_THOUGHT_SIGNATURE":
+                return InvalidRequest(
+                    "A tool call has lost the signature that came with it.",
+                    provider=NAME,
+                    provider_status=200,
+                    param="messages",
+                )
+            case Unusable():
+                return Malformed(f"The model's answer is not one: {fault}.", provider=NAME)
+            case Unspeakable():
+                return UnsupportedParameter(
+                    f"The model answered with {fault}, which is not carried.",
+                    provider=NAME,
+                    provider_status=200,
+                    param="model",
+                )
+            case msgspec.DecodeError() | RecursionError() | ValueError():
+                return self._malformed()
+            case _:
+                raise fault
+
+    def _malformed(self) -> OmnixError:
+        return Malformed("The provider's answer cannot be understood.", provider=NAME)
+
+    def _cut(self) -> OmnixError:
+        return Cut("The provider broke off in the middle of the answer.", provider=NAME)
+
+
+_NAMING = ("cachedContent", "cached_content")
+
+
+@asynccontextmanager
+async def opened(upstream: Upstream, credentials: Path | None) -> AsyncIterator[GeminiProvider]:
+    """The provider of this service, with connections of its own.
+
+    :param credentials: Google Cloud's key file; None leaves them to google-auth.
+    """
+    async with AsyncExitStack() as stack:
+        client = sdk_client(upstream)
+        stack.push_async_callback(client.aio.aclose)
+        stack.callback(client.close)
+        places = Places.of(client, upstream)
+        tokens: Tokens | None = None
+        if upstream.by_token and upstream.problem is None:
+            tokens = await stack.enter_async_context(Tokens.kept(partial(found, credentials), NAME))
+        pool = await stack.enter_async_context(connections.opened(places.server, places.headers, _KEEP_ALIVE))
+        models = Models()
+        if upstream.problem is None:
+            held = None if tokens is None else lambda: tokens.credentials
+            models = await stack.enter_async_context(Models.kept(client, NAME, held))
+        yield GeminiProvider(upstream, places, pool, models, tokens)
