@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from omnix_kit.caller import Caller
+from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.embeddings import embedding_body, embeddings_from_wire
 from omnix_provider.errors import UnsupportedParameter
 from omnix_provider.types import Attempt, EmbeddingRequest, Embeddings, Purpose, Usage
@@ -27,7 +28,7 @@ FIRST, SECOND = struct.pack("<2f", 1.0, -0.5), struct.pack("<2f", 0.0, 2.0)
     ],
 )
 def test_embeddings_are_asked_for_in_base64(request_: EmbeddingRequest, fields: dict[str, Any]) -> None:
-    asked = msgspec.json.decode(embedding_body(request_, ATTEMPT))
+    asked = msgspec.json.decode(embedding_body(request_, ATTEMPT, Dialect()))
     assert asked == {"model": ATTEMPT.model, "encoding_format": "base64"} | fields
 
 
@@ -40,7 +41,7 @@ def test_embeddings_are_asked_for_in_base64(request_: EmbeddingRequest, fields: 
 )
 def test_what_the_format_cannot_say_is_refused(request_: EmbeddingRequest, param: str) -> None:
     with pytest.raises(UnsupportedParameter) as told:
-        embedding_body(request_, ATTEMPT)
+        embedding_body(request_, ATTEMPT, Dialect())
     assert told.value.param == param
 
 

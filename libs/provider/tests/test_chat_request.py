@@ -46,7 +46,7 @@ STRICT = Dialect(
 COMPATIBLE = Dialect(
     stream_usage=False,
     parameters=frozenset({"top_k", "mirostat"}),
-    reasoning_content=True,
+    reasoning_field="reasoning_content",
 )
 USER = Message(Role.USER, (Text("Hi"),))
 
@@ -389,6 +389,12 @@ def test_what_a_server_would_ignore_is_refused_by_name(more: dict[str, Any], par
     with pytest.raises(UnsupportedParameter) as told:
         body(asking(**more), lacking)
     assert told.value.param == param
+
+
+def test_what_all_servers_do_needs_no_field() -> None:
+    lacking = Dialect(lacks=frozenset({"n", "parallel_tool_calls"}), end_user=False)
+    asked = body(asking(candidate_count=1, parallel_tool_calls=True, end_user="u1"), lacking)
+    assert sorted(asked) == ["messages", "model"]
 
 
 @pytest.mark.parametrize("part", [Image(data=b"x"), Audio(b"x", "wav"), File(data=b"x")])

@@ -16,6 +16,7 @@ from omnix_kit.errors import OmnixError
 from omnix_provider import connections
 from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.server import Server
+from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
     Batch,
@@ -31,7 +32,7 @@ from pydantic import SecretStr
 
 from omnix_adapter_openai.dialect import openai_dialect
 from omnix_adapter_openai.errors import error_of_status
-from omnix_adapter_openai.models import Models
+from omnix_adapter_openai.models import models_of
 
 KIND = "openai"
 _NO_KEY = "none"
@@ -59,7 +60,7 @@ class Upstream:
 class OpenAIProvider:
     """See ``omnix_provider.types.Provider``; made by ``opened``."""
 
-    def __init__(self, upstream: Upstream, server: Server, models: Models) -> None:
+    def __init__(self, upstream: Upstream, server: Server, models: Offered) -> None:
         self._upstream = upstream
         self._server = server
         self._models = models
@@ -89,7 +90,7 @@ class OpenAIProvider:
         return self._server.stream(request, attempt, self._upstream.dialect(attempt.model), handed_over)
 
     async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
-        return await self._server.embed(request, attempt, handed_over)
+        return await self._server.embed(request, attempt, self._upstream.dialect(attempt.model), handed_over)
 
 
 def _url(client: AsyncOpenAI, path: str) -> str:
@@ -150,7 +151,7 @@ async def _opened(upstream: Upstream) -> AsyncIterator[OpenAIProvider]:
             http_client=DefaultAsyncHttpxClient(trust_env=False),
         ) as client,
         connections.opened(_url(client, "chat/completions"), _headers(client, upstream), upstream.keep_alive) as pool,
-        Models.kept(upstream, client) as models,
+        models_of(upstream.name, client, callable_=upstream.problem is None) as models,
     ):
         embeddings_path = urlsplit(_url(client, "embeddings")).path
         server = Server(upstream.name, pool, embeddings_path, _refusal(client, upstream.name))

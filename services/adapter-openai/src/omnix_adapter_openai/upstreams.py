@@ -94,7 +94,7 @@ def _upstream(table: _Table, where: str, environment: Mapping[str, str]) -> Upst
         stream_usage=table.stream_usage,
         developer_role=table.developer_role,
         parameters=OPENAI_PARAMETERS | set(table.extra_parameters),
-        reasoning_content=table.reasoning_content,
+        reasoning_field="reasoning_content" if table.reasoning_content else None,
         switch=table.reasoning_switch,
         media_of_tools=table.media_of_tools,
     )

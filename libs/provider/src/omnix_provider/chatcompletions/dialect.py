@@ -36,9 +36,11 @@ class Dialect:
     parameters: Set[str] = frozenset()
     """Vendor parameters that are passed on; ``top_k`` is one."""
     lacks: Set[str] = frozenset()
-    """Fields of the body that it would ignore or refuse."""
-    reasoning_content: bool = False
-    """It takes an assistant's reasoning back, as ``reasoning_content``."""
+    """Fields of the body that it would ignore or refuse; what all servers do anyway is asked without them."""
+    end_user: bool = True
+    """It takes a name of the end user."""
+    reasoning_field: Literal["reasoning_content", "reasoning"] | None = None
+    """As which it takes an assistant's reasoning back; None when it does not."""
     efforts: Mapping[Effort, str] = field(default_factory=lambda: EFFORTS)
     """Its words for ``reasoning_effort``; empty when it has no such field."""
     switch: Literal["reasoning_effort", "chat_template_kwargs"] | None = "reasoning_effort"

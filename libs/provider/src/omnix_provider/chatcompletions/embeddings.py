@@ -9,6 +9,7 @@ import msgspec
 
 from omnix_provider import vectors
 from omnix_provider.chatcompletions import wire
+from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.errors import unsupported
 from omnix_provider.chatcompletions.messages import Body
 from omnix_provider.types import Attempt, EmbeddingRequest, Embeddings, Usage
@@ -18,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(wire.EmbeddingAnswer).decode
 
 
-def embedding_body(request: EmbeddingRequest, attempt: Attempt) -> bytes:
+def embedding_body(request: EmbeddingRequest, attempt: Attempt, dialect: Dialect) -> bytes:
     """The JSON body. Base64 is asked for, which is a third of the text of numbers.
 
     :raises UnsupportedParameter: naming what the format cannot say.
@@ -30,7 +31,7 @@ def embedding_body(request: EmbeddingRequest, attempt: Attempt) -> bytes:
     body: Body = {"model": attempt.model, "input": request.inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         body["dimensions"] = request.dimensions
-    if request.end_user:
+    if request.end_user and dialect.end_user:
         body["user"] = request.end_user
     return _encode(body)
 

@@ -30,9 +30,9 @@ def message_body(message: Message, where: str, dialect: Dialect, *, instructions
     if message.refusal:
         body["refusal"] = message.refusal
     if message.reasoning:
-        if not dialect.reasoning_content or any(part.signature or part.redacted for part in message.reasoning):
+        if dialect.reasoning_field is None or any(part.signature or part.redacted for part in message.reasoning):
             raise unsupported(f"{where}.reasoning")
-        body["reasoning_content"] = "".join(part.text for part in message.reasoning)
+        body[dialect.reasoning_field] = "".join(part.text for part in message.reasoning)
     return body
 
 

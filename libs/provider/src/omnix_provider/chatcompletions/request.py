@@ -6,6 +6,7 @@ stand before every message in the prefix; that a tool failed, because the messag
 reasoning, which is for "where the vendor shows it".
 """
 
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 import msgspec
@@ -62,15 +63,18 @@ def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect,
         _add_planned_reasoning(body, attempt.reasoning, dialect)
     if request.stop:
         body["stop"] = list(request.stop)
-    if request.end_user:
+    if request.end_user and dialect.end_user:
         body["user"] = request.end_user
     _add_vendor_parameters(body, request, dialect)
     if request.metadata and body.get("store") is True:
         body["metadata"] = dict(request.metadata)  # OpenAI takes labels only for what it stores
     for name in dialect.lacks:
-        if name in body:
+        if name in body and body.pop(name) != _GIVEN_BY_ALL.get(name):
             raise unsupported(name)
     return _encode(body)
+
+
+_GIVEN_BY_ALL: Mapping[str, object] = {"n": 1, "parallel_tool_calls": True}
 
 
 def _instructions(request: CompletionRequest, plan: ReasoningPlan | None, dialect: Dialect) -> str:

@@ -50,8 +50,10 @@ class Server:
         body = request_body(request, attempt, dialect, stream=False)
         return await self.asked(body, attempt, handed_over, completion_from_wire)
 
-    async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
-        body = embedding_body(request, attempt)
+    async def embed(
+        self, request: EmbeddingRequest, attempt: Attempt, dialect: Dialect, handed_over: HandedOver
+    ) -> Embeddings:
+        body = embedding_body(request, attempt, dialect)
         return await self.asked(body, attempt, handed_over, embeddings_from_wire, path=self.embeddings_path)
 
     async def asked(

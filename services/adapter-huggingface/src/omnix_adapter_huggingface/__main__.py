@@ -1,0 +1,3 @@
+from omnix_adapter_huggingface.main import main
+
+main()
