@@ -123,7 +123,9 @@ def _answered(message: Message, where: str, model: str, *, unsigned: bool) -> li
     texts = [{"text": part.text} for part in _texts(message, where) if part.text]
     if message.refusal:
         texts.append({"text": message.refusal})
-    signatures = [_signature(each.signature, where) for each in thoughts if each.signature and not each.text]
+    signatures = [
+        _signature(each.signature, f"{where}.reasoning") for each in thoughts if each.signature and not each.text
+    ]
     if signatures:
         parts += [{"text": "", "thoughtSignature": each} for each in signatures[:-1]]
         if not texts:
@@ -146,15 +148,15 @@ def _texts(message: Message, where: str) -> Iterator[Text]:
 def _thought(thought: Reasoned, where: str) -> Body:
     part: Body = {"text": thought.text, "thought": True}
     if thought.signature:
-        part["thoughtSignature"] = _signature(thought.signature, where)
+        part["thoughtSignature"] = _signature(thought.signature, f"{where}.reasoning")
     return part
 
 
-def _signature(signature: bytes, where: str) -> str:
+def _signature(signature: bytes, param: str) -> str:
     try:
         return signature.decode("ascii")
     except UnicodeDecodeError as exc:
-        raise InvalidRequest("A signature is not as this provider gave it.", param=f"{where}.reasoning") from exc
+        raise InvalidRequest("A signature is not as this provider gave it.", param=param) from exc
 
 
 def _call(call: ToolCall, where: str) -> Body:
@@ -170,7 +172,7 @@ def _call(call: ToolCall, where: str) -> Body:
         function["id"] = call.id
     part: Body = {"functionCall": function}
     if call.signature:
-        part["thoughtSignature"] = _signature(call.signature, where)
+        part["thoughtSignature"] = _signature(call.signature, f"{where}.signature")
     return part
 
 

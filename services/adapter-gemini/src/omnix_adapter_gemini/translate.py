@@ -33,8 +33,8 @@ def request_body(request: CompletionRequest, attempt: Attempt, service: Service)
     :raises InvalidRequest: when JSON text in the request is none, or a tool's result has no call.
     """
     model = attempt.model
-    body: Body = {"contents": contents(request.messages, model)}
     told = instruction(request.messages)
+    body: Body = {"contents": contents(request.messages, model)}
     if told is not None:
         body["systemInstruction"] = told
     if request.tools:
