@@ -19,7 +19,7 @@ from omnix_cli.state import Phase
 from omnix_kit.testing import eventually
 from omnix_sandbox import script
 from omnix_sandbox.record import Call
-from support.suite import Suite, running_suite
+from support.suite import Reader, Suite, running_suite
 
 pytestmark = [pytest.mark.suite, pytest.mark.timeout(3600)]
 
@@ -31,6 +31,8 @@ VICTIMS = ("adapter-openai", "router", "gateway", "usage-metering", "nats")
 KINDS = ("plain", "stream", "abort", "plain-fault", "stream-fault", "broken")
 FAULTS = ("500", "429-retry-1s", "reset", "503")
 BREAKS = ("cut-after-5", "malformed-after-3", "no-finish", "stall-after-5-for-500ms")
+ENDS_WITHIN = 60
+"""Seconds after which a call without an end counts as hung."""
 TOLERANCE = 64
 """Tokens by which an estimated entry may miss what the vendor produced."""
 
@@ -41,6 +43,8 @@ class Tally:
     seen: Counter[str] = field(default_factory=Counter)
     lies: list[str] = field(default_factory=list)
     """Answers that looked whole and were not."""
+    hung: list[str] = field(default_factory=list)
+    """Calls that ended neither well nor in an error, and how far they had come."""
     kills: Counter[str] = field(default_factory=Counter)
 
 
@@ -58,6 +62,7 @@ async def test_ledger_equals_the_vendors_record(tmp_path: Path) -> None:
         entries = await balanced(suite)
     print(f"\n{tally.made} calls {dict(tally.seen)}, kills {dict(tally.kills)}, {len(entries)} entries")
     assert tally.lies == []
+    assert tally.hung == []
     assert tally.made >= CALLS
     assert tally.kills.total() >= KILLS
 
@@ -83,21 +88,38 @@ async def call_at_random(suite: Suite, chance: random.Random, tally: Tally) -> N
             question = f"[[fault={chance.choice(FAULTS)}]] {question}"
         elif kind == "broken":
             question = f"[[fault={chance.choice(BREAKS)}]] {question}"
+        watched = Watched()
         try:
-            async with asyncio.timeout(60):
-                outcome = await make(suite, kind, question, tally)
+            async with asyncio.timeout(ENDS_WITHIN):
+                outcome = await make(suite, kind, question, tally, watched)
         except httpx.ConnectError:
             tally.made -= 1  # the gateway is being started again: nobody was called
             await asyncio.sleep(0.2)
             continue
-        except (httpx.HTTPError, TimeoutError) as exc:
+        except TimeoutError:
+            outcome = "hung"
+            tally.hung.append(f"{kind}, {question!r}: {watched}")
+        except httpx.HTTPError as exc:
             outcome = type(exc).__name__
         tally.seen[f"{kind}: {outcome}"] += 1
         if outcome == "503":
             await asyncio.sleep(0.1)  # a part is away; other callers wait for it, too
 
 
-async def make(suite: Suite, kind: str, question: str, tally: Tally) -> str:
+@dataclass
+class Watched:
+    """A call under way, as its client sees it."""
+
+    reader: Reader | None = None
+
+    def __str__(self) -> str:
+        if self.reader is None:
+            return "no answer"
+        seen = self.reader.seen
+        return f"{self.reader.id}, {seen.status}, {len(seen.events)} events, finish reasons {seen.finish_reasons}"
+
+
+async def make(suite: Suite, kind: str, question: str, tally: Tally, watched: Watched) -> str:
     expected = script.answer(script.user(question)).text
     if kind.startswith("plain"):
         answer = await suite.chat(question)
@@ -105,6 +127,7 @@ async def make(suite: Suite, kind: str, question: str, tally: Tally) -> str:
             tally.lies.append(question)
         return str(answer.status_code)
     async with suite.open_stream(question) as reader:
+        watched.reader = reader
         if kind == "abort":
             await reader.read(until=lambda seen: len(seen.text) > 10)
             return "left"

@@ -8,6 +8,7 @@ import pytest
 from omnix_gateway.streaming import recording
 from omnix_gateway.streaming.recording import Recording
 from omnix_kit.errors import PlatformError, Reason
+from omnix_kit.testing import NatsServer, connected, eventually
 
 
 async def test_waiting_for_a_turn_has_its_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,4 +18,25 @@ async def test_waiting_for_a_turn_has_its_time_too(monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(5):
         with pytest.raises(PlatformError) as away:
             await Recording(messaging).first("c")
+    assert away.value.reason is Reason.UNAVAILABLE
+
+
+@pytest.mark.connected
+async def test_broker_that_takes_nothing_more_keeps_nobody_waiting(nats: NatsServer) -> None:
+    """The client library swallows the cancellation of whoever waits for room in it; nobody is told twice."""
+    async with connected(nats) as messaging:
+        with nats.paused():
+            client = messaging.client
+            publishing: list[asyncio.Task[None]] = []
+            async with asyncio.timeout(10):
+                while not client._flush_queue.full():
+                    held_back = client._transport._io_writer.transport.get_write_buffer_size() > 0
+                    payload = b"" if held_back else bytes(60_000)
+                    publishing.append(asyncio.create_task(client.publish("flood", payload)))
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                with pytest.raises(PlatformError) as away:
+                    await Recording(messaging).first("0" * 32)
+        await asyncio.wait(publishing, timeout=10)
+        await eventually(client._flush_queue.empty)
     assert away.value.reason is Reason.UNAVAILABLE

@@ -7,7 +7,7 @@ connection (making streams, publishing again) has a place.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -21,12 +21,16 @@ from omnix_kit import metrics, telemetry
 from omnix_kit.errors import PlatformError, Reason
 from omnix_kit.health import Readiness
 from omnix_kit.settings import ServiceSettings
+from omnix_kit.timeouts import insisting
 
 _log = logging.getLogger(__name__)
 
 _PROBE_EVERY = 0.2
 _PUBLISH_WITHIN = 2.0
+_SUBSCRIBE_WITHIN = 2.0
 _FIRST_CONNECT_WITHIN = 5.0
+_DRAIN_WITHIN = 6.0
+_CLOSE_WITHIN = 2.0
 
 Hook = Callable[[], Awaitable[None]]
 OnMessage = Callable[[Msg], Awaitable[None]]
@@ -67,7 +71,9 @@ class Messaging:
         """Wait until the connection stands and every hook ran."""
         await self._hooks_ran.wait()
 
-    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
+    async def publish(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None, *, reply: str = ""
+    ) -> None:
         """Hand a message to the connection. At most once: it may be lost when the connection breaks.
 
         :raises PlatformError: ``UNAVAILABLE`` when there is no connection; the message was not sent.
@@ -75,8 +81,10 @@ class Messaging:
         if not self.client.is_connected:
             raise _away()
         try:
-            async with asyncio.timeout(_PUBLISH_WITHIN):
-                await self.client.publish(subject, payload, headers=None if headers is None else dict(headers))
+            with insisting(_PUBLISH_WITHIN):
+                await self.client.publish(
+                    subject, payload, reply=reply, headers=None if headers is None else dict(headers)
+                )
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
@@ -90,11 +98,10 @@ class Messaging:
         if not self.client.is_connected:
             raise _away()
         try:
-            async with asyncio.timeout(_PUBLISH_WITHIN) as within:
+            with insisting(_PUBLISH_WITHIN) as within:
                 for subject, payload in messages:
                     await self.client.publish(subject, payload)
-                    if within.expired():  # the client swallows a cancellation that meets it in a flush
-                        raise TimeoutError
+                    within.check()
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
 
@@ -114,7 +121,7 @@ class Messaging:
         if "traceparent" not in told and (trace := telemetry.current_trace()):
             told["traceparent"] = trace.traceparent
         try:
-            async with asyncio.timeout(_PUBLISH_WITHIN):
+            with insisting(_PUBLISH_WITHIN):
                 await self.jetstream.publish(subject, payload, timeout=_PUBLISH_WITHIN, headers=told)
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise _away() from exc
@@ -132,10 +139,25 @@ class Messaging:
 
         Call it from a hook only when guarded against the second run: the library itself subscribes again after a
         reconnection.
+
+        :raises PlatformError: ``UNAVAILABLE`` when the connection does not take the subscription in time.
         """
-        return await self.client.subscribe(
-            subject, queue=queue, cb=on_message, pending_msgs_limit=max_messages, pending_bytes_limit=max_bytes
-        )
+        subscription: Subscription | None = None
+        try:
+            with insisting(_SUBSCRIBE_WITHIN):
+                subscription = await self.client.subscribe(
+                    subject, queue=queue, cb=on_message, pending_msgs_limit=max_messages, pending_bytes_limit=max_bytes
+                )
+        except (TimeoutError, nats.errors.Error, OSError) as exc:
+            if subscription is not None:
+                await self.unsubscribe(subscription)
+            raise _away() from exc
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Forget a subscription. Never fails: without the connection it is gone anyway."""
+        with suppress(TimeoutError, nats.errors.Error, OSError), insisting(_SUBSCRIBE_WITHIN):
+            await subscription.unsubscribe()
 
     async def _run(self) -> None:
         """Connect for the first time; from then on the library reconnects by itself."""
@@ -213,14 +235,12 @@ class Messaging:
             task.cancel()
         if not self._tried or self.client.is_closed:
             return  # the library cannot close what it never opened
-        if not self.client.is_connected:
-            await self.client.close()
-            return
-        try:
-            async with asyncio.timeout(6):
+        if self.client.is_connected:
+            with suppress(TimeoutError, nats.errors.Error, OSError), insisting(_DRAIN_WITHIN):
                 await self.client.drain()
-        except (TimeoutError, nats.errors.Error, OSError):
-            await self.client.close()
+        if not self.client.is_closed:
+            with suppress(TimeoutError, nats.errors.Error, OSError), insisting(_CLOSE_WITHIN):
+                await self.client.close()
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import nats.errors
 from msgspec import Struct
 from nats.aio.msg import Msg
 from omnix_kit.messaging import Messaging
+from omnix_kit.timeouts import insisting
 
 from omnix_provider.spool import Record
 
@@ -61,21 +62,19 @@ class Acknowledged:
         tokens = [b"%d-%d" % (self._batch, number) for number in range(len(events))]
         self._pending, self._failed = set(tokens), set()
         self._all_answered = asyncio.get_running_loop().create_future()
-        with suppress(TimeoutError, nats.errors.Error, OSError):
-            async with asyncio.timeout(_WITHIN) as within:
-                for token, event in zip(tokens, events, strict=True):
-                    headers = {"Nats-Msg-Id": event.record.message_id}
-                    if event.traceparent is not None:
-                        headers["traceparent"] = event.traceparent
-                    await client.publish(
-                        event.record.subject,
-                        event.record.event,
-                        reply=f"{self._inbox}.{token.decode()}",
-                        headers=headers,
-                    )
-                    if within.expired():  # the client swallows a cancellation that meets it in a flush
-                        raise TimeoutError
-                await self._all_answered
+        with suppress(TimeoutError, nats.errors.Error, OSError), insisting(_WITHIN) as within:
+            for token, event in zip(tokens, events, strict=True):
+                headers = {"Nats-Msg-Id": event.record.message_id}
+                if event.traceparent is not None:
+                    headers["traceparent"] = event.traceparent
+                await client.publish(
+                    event.record.subject,
+                    event.record.event,
+                    reply=f"{self._inbox}.{token.decode()}",
+                    headers=headers,
+                )
+                within.check()
+            await self._all_answered
         return [token not in self._pending and token not in self._failed for token in tokens]
 
     async def _on_answer(self, message: Msg) -> None:

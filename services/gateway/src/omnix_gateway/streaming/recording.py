@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
-import nats.errors
 from nats.aio.msg import Msg
 from omnix_kit import subjects
 from omnix_kit.errors import PlatformError, Reason
@@ -88,15 +87,23 @@ class Recording:
 
         inbox = client.new_inbox()
         try:
-            async with asyncio.timeout(_WITHIN), self._turns:
-                subscription = await client.subscribe(inbox, cb=on_message)
-                try:
-                    await client.publish(_API, msgspec.json.encode(asked), reply=inbox)
-                    told = await done
-                finally:
-                    await subscription.unsubscribe()
-        except (TimeoutError, nats.errors.Error, OSError) as exc:
+            async with asyncio.timeout(_WITHIN):
+                await self._turns.acquire()
+        except TimeoutError as exc:
             raise _away() from exc
+        try:
+            # Each step has a time of its own: one around them all could be swallowed by the client in the first step.
+            subscription = await self._messaging.subscribe(inbox, on_message)
+            try:
+                await self._messaging.publish(_API, msgspec.json.encode(asked), reply=inbox)
+                async with asyncio.timeout(_WITHIN):
+                    told = await done
+            finally:
+                await self._messaging.unsubscribe(subscription)
+        except TimeoutError as exc:
+            raise _away() from exc
+        finally:
+            self._turns.release()
         status = told.get("Status")
         if status == _NO_STREAM:
             raise _away()

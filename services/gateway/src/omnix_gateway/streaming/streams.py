@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from nats.aio.msg import Msg
@@ -101,8 +101,7 @@ class Streams:
             try:
                 yield stream
             finally:
-                with suppress(Exception):  # the connection may be gone, and the subscription with it
-                    await subscription.unsubscribe()
+                await self._messaging.unsubscribe(subscription)
 
     def _needs_connection(self) -> None:
         if not self._messaging.client.is_connected:
