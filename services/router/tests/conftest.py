@@ -23,6 +23,61 @@ targets = ["openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4.1"]
 
 [routes."team-a/*"]
 targets = ["openai/*"]
+
+[routes.thoughtful]
+targets = ["lab/plain", "lab/counted", "lab/named"]
+
+[routes.exact]
+targets = ["lab/counted"]
+strict_reasoning = true
+
+[routes.unable]
+targets = ["lab/plain", "lab/vectors"]
+
+[routes.points]
+targets = ["lab/vectors", "other/vectors"]
+"""
+CATALOGUE = """
+provider = "lab"
+
+[[models]]
+model = "plain"
+capabilities = ["text"]
+
+[[models]]
+model = "dull"
+capabilities = ["text", "streaming"]
+
+[[models]]
+model = "named"
+aliases = ["word"]
+max_output_tokens = 9000
+capabilities = ["text", "image", "system", "tools", "json", "json_schema", "reasoning", "streaming", "logprobs"]
+reasoning = { control = "effort", efforts = ["low", "medium", "high"], modes = { flash = "low", think = "medium" } }
+
+[[models]]
+model = "counted"
+max_output_tokens = 40000
+capabilities = ["text", "system", "file", "reasoning", "streaming"]
+[models.reasoning]
+control = "budget"
+min_budget = 1024
+max_budget = 32000
+can_disable = true
+modes = { flash = 0, think = 8000, ultra-think = 32000 }
+
+[[models]]
+model = "org/named:think"
+capabilities = ["text", "streaming", "system"]
+
+[[models]]
+model = "unknown"
+
+[[models]]
+model = "vectors"
+capabilities = ["embeddings"]
+dimensions = [512, 256]
+prices = [{ since = 2026-01-01, input = 0.1, output = 0 }]
 """
 
 
@@ -45,13 +100,18 @@ class Shared:
 async def shared(tmp_path_factory: pytest.TempPathFactory, nats: NatsServer) -> AsyncIterator[Shared]:
     folder = tmp_path_factory.mktemp("router")
     (folder / "routes.toml").write_text(ROUTES)
+    (folder / "catalogue.toml").write_text(CATALOGUE)
     openai = FakeAdapter("openai", models=(("openai", "gpt-4o"), ("openai", "whisper-1")))
-    other = FakeAdapter("other", sandbox=True, models=(("other", "model"),))
+    other = FakeAdapter("other", "lab", sandbox=True, models=(("other", "model"),))
     async with openai, other:
         adapters = f"openai={openai.address},other={other.address}"
-        async with running(folder, nats, adapters, OMNIX_ROUTES_FILE=str(folder / "routes.toml")) as router:
+        files = {
+            "OMNIX_ROUTES_FILE": str(folder / "routes.toml"),
+            "OMNIX_CATALOGUE_FILE": str(folder / "catalogue.toml"),
+        }
+        async with running(folder, nats, adapters, **files) as router:
             # Ready means that one adapter was heard.
-            await eventually(lambda: router.log().count("an adapter serves a provider") == 2)
+            await eventually(lambda: router.log().count("an adapter serves a provider") == 3)
             yield Shared(router, openai, other)
 
 

@@ -19,6 +19,7 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 from omnix.common.v1.caller_pb2 import Caller
 from omnix.completion.v1 import completion_pb2
+from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc
 from omnix.provider.v1 import provider_service_pb2 as wire
 from omnix.router.v1 import router_service_pb2, router_service_pb2_grpc
@@ -37,7 +38,7 @@ class Call:
     """One attempt that reached the adapter."""
 
     attempt: provider_pb2.Attempt
-    request: completion_pb2.CompletionRequest
+    request: completion_pb2.CompletionRequest | embedding_pb2.EmbeddingRequest
     stream: wire.StartCompletionRequest | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     """The call itself was cancelled."""
@@ -128,6 +129,12 @@ class FakeAdapter(provider_service_pb2_grpc.ProviderServiceServicer):
         await self._act(Call(request.attempt, request.request, request), context)
         return wire.StartCompletionResponse(sender_id=f"sender-{self.port}", sandbox=self.sandbox)
 
+    async def Embed(self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext) -> wire.EmbedResponse:
+        await self._act(Call(request.attempt, request.request), context)
+        embeddings = embedding_pb2.Embeddings(vectors=[b"\0\0\x80?"] * len(request.request.inputs))
+        priced = request.attempt.HasField("price")
+        return wire.EmbedResponse(embeddings=embeddings, cost_micros=7 if priced else None, sandbox=self.sandbox)
+
     async def CancelCompletion(
         self, request: wire.CancelCompletionRequest, context: grpc.aio.ServicerContext
     ) -> wire.CancelCompletionResponse:
@@ -158,22 +165,40 @@ class Router:
         self.remote = Remote("router", f"127.0.0.1:{grpc_port}")
         self.stub = router_service_pb2_grpc.RouterServiceStub(self.remote.channel)
 
-    async def complete(self, model: str, timeout: timedelta = LONG) -> router_service_pb2.CompleteResponse:
-        request = router_service_pb2.CompleteRequest(
-            completion_id=uuid7(), caller=Caller(tenant_id="t", key_id="k"), request=asked(model)
+    async def complete(
+        self, model: str, timeout: timedelta = LONG, request: completion_pb2.CompletionRequest | None = None
+    ) -> router_service_pb2.CompleteResponse:
+        """Ask for a whole answer; ``request`` is what is asked beyond the usual."""
+        call = router_service_pb2.CompleteRequest(
+            completion_id=uuid7(), caller=Caller(tenant_id="t", key_id="k"), request=asked(model, request)
         )
-        return await self.remote.call(self.stub.Complete, request, timeout=timeout)
+        return await self.remote.call(self.stub.Complete, call, timeout=timeout)
 
     async def start(
-        self, model: str, timeout: timedelta = LONG, completion_id: str = ""
+        self,
+        model: str,
+        timeout: timedelta = LONG,
+        completion_id: str = "",
+        request: completion_pb2.CompletionRequest | None = None,
     ) -> router_service_pb2.StartCompletionResponse:
-        request = router_service_pb2.StartCompletionRequest(
+        call = router_service_pb2.StartCompletionRequest(
             completion_id=completion_id or uuid7(),
             caller=Caller(tenant_id="t", key_id="k"),
-            request=asked(model),
+            request=asked(model, request),
             chunk_subject="omnix.v1.completion.chunk.g.c",
         )
-        return await self.remote.call(self.stub.StartCompletion, request, timeout=timeout)
+        return await self.remote.call(self.stub.StartCompletion, call, timeout=timeout)
+
+    async def embed(
+        self, model: str, dimensions: int | None = None, timeout: timedelta = LONG
+    ) -> router_service_pb2.EmbedResponse:
+        inputs = [embedding_pb2.EmbeddingInput(text="Grüße"), embedding_pb2.EmbeddingInput(text="b")]
+        call = router_service_pb2.EmbedRequest(
+            completion_id=uuid7(),
+            caller=Caller(tenant_id="t", key_id="k"),
+            request=embedding_pb2.EmbeddingRequest(model=model, inputs=inputs, dimensions=dimensions),
+        )
+        return await self.remote.call(self.stub.Embed, call, timeout=timeout)
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         request = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)
@@ -214,13 +239,16 @@ class Router:
             return 0, ""
 
 
-def asked(model: str) -> completion_pb2.CompletionRequest:
+def asked(model: str, more: completion_pb2.CompletionRequest | None = None) -> completion_pb2.CompletionRequest:
     message = completion_pb2.Message(
         role=completion_pb2.ROLE_USER, parts=[completion_pb2.Part(text="Grüße"), completion_pb2.Part(text="")]
     )
-    return completion_pb2.CompletionRequest(
+    request = completion_pb2.CompletionRequest(
         model=model, messages=[message], metadata={"a": "b"}, vendor_parameters={"x": "[1]"}
     )
+    if more is not None:
+        request.MergeFrom(more)
+    return request
 
 
 def spawn(folder: Path, nats_url: str, adapters: str, **variables: str) -> Router:

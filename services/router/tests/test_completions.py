@@ -196,18 +196,46 @@ async def test_id_that_is_none_never_becomes_a_subject(router: Router) -> None:
         assert (caught.value.reason, caught.value.param) == (Reason.INVALID_REQUEST, "completion_id")
 
 
-async def test_long_thinking_is_waited_for(router: Router, openai: FakeAdapter) -> None:
-    async def timeout_for(**fields: object) -> timedelta:
-        request = router_service_pb2.StartCompletionRequest(completion_id=uuid7(), request=asked("gpt-4o"))
-        request.request.MergeFrom(completion_pb2.CompletionRequest(**fields))  # type: ignore[arg-type]
-        await router.remote.call(router.stub.StartCompletion, request, timeout=timedelta(seconds=10))
-        stream = openai.calls[-1].stream
-        assert stream is not None
-        return stream.first_content_timeout.ToTimedelta()
+NO_MODE, FLASH, THINK, ULTRA = (
+    None,
+    completion_pb2.COMPUTE_MODE_FLASH,
+    completion_pb2.COMPUTE_MODE_THINK,
+    completion_pb2.COMPUTE_MODE_ULTRA_THINK,
+)
 
-    assert await timeout_for() == timedelta(seconds=60)
-    assert await timeout_for(model="o3") == timedelta(seconds=120)
-    assert await timeout_for(compute_mode=completion_pb2.COMPUTE_MODE_FLASH) == timedelta(seconds=20)
-    assert await timeout_for(compute_mode=completion_pb2.COMPUTE_MODE_ULTRA_THINK) == timedelta(seconds=300)
-    high = completion_pb2.Reasoning(effort=completion_pb2.Reasoning.EFFORT_HIGH)
-    assert await timeout_for(reasoning=high, compute_mode=completion_pb2.COMPUTE_MODE_FLASH) == timedelta(seconds=300)
+
+@pytest.mark.parametrize(
+    ("model", "mode", "seconds"),
+    [
+        # What the catalogue does not know is believed to reason as it is asked to.
+        ("other/model", NO_MODE, 60),
+        ("other/model", FLASH, 20),
+        ("other/model", THINK, 120),
+        ("other/model", ULTRA, 300),
+        ("lab/counted", NO_MODE, 120),
+        ("lab/counted", FLASH, 20),
+        ("lab/counted", ULTRA, 300),
+        ("lab/dull", NO_MODE, 60),
+        ("lab/dull", FLASH, 20),
+        # It cannot think, and it cannot but think.
+        ("lab/dull", ULTRA, 60),
+        ("lab/named", FLASH, 120),
+    ],
+)
+async def test_thinking_is_waited_for_as_long_as_it_takes(
+    router: Router, other: FakeAdapter, model: str, mode: "completion_pb2.ComputeMode.ValueType | None", seconds: int
+) -> None:
+    await router.start(model, request=completion_pb2.CompletionRequest(compute_mode=mode))
+    stream = other.calls[-1].stream
+    assert stream is not None
+    assert stream.first_content_timeout.ToTimedelta() == timedelta(seconds=seconds)
+
+
+async def test_explicit_effort_is_waited_for_whatever_the_mode(router: Router, other: FakeAdapter) -> None:
+    efforts = completion_pb2.Reasoning
+    for effort, seconds in ((efforts.EFFORT_EXTRA_HIGH, 300), (efforts.EFFORT_LOW, 120), (efforts.EFFORT_NONE, 20)):
+        request = completion_pb2.CompletionRequest(reasoning=efforts(effort=effort), compute_mode=FLASH)
+        await router.start("other/model", request=request)
+        stream = other.calls[-1].stream
+        assert stream is not None
+        assert stream.first_content_timeout.ToTimedelta() == timedelta(seconds=seconds)

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 from omnix_kit.errors import CallerError, OmnixError, Reason
-from omnix_router.naming import Named, checked
+from omnix_router.catalogue.models import Mode
+from omnix_router.naming import Named, checked, without_mode
 
 from .words import LARGE, NAMES, SAME_THERE, SMALL, THINKER
 
@@ -70,3 +71,38 @@ def test_what_cannot_be_a_name_is_refused(name: str) -> None:
     with pytest.raises(CallerError) as caught:
         checked(name)
     assert (caught.value.reason, caught.value.param) == (Reason.INVALID_REQUEST, "model")
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "mode"),
+    [
+        ("gpt-4o:flash", "gpt-4o", Mode.FLASH),
+        ("openai/gpt-4o:think", "openai/gpt-4o", Mode.THINK),
+        ("team/a:ultra-think", "team/a", Mode.ULTRA_THINK),
+        ("x:think:flash", "x:think", Mode.FLASH),
+        (":think", "", Mode.THINK),
+        ("gpt-4o", "gpt-4o", None),
+        ("think", "think", None),
+        ("anthropic.claude-v1:0", "anthropic.claude-v1:0", None),
+        ("gpt-4o:Think", "gpt-4o:Think", None),
+        ("gpt-4o:think ", "gpt-4o:think ", None),
+    ],
+)
+def test_name_may_end_in_a_mode(name: str, base: str, mode: Mode | None) -> None:
+    assert without_mode(name) == (base, mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("gpt-4o-mini", True),
+        ("gpt-large", True),
+        ("openai/gpt-large", True),
+        ("llama3", True),
+        ("ollama/llama3", True),
+        ("ollama/llama4", False),
+        ("llama4", False),
+    ],
+)
+def test_names_of_the_catalogue_and_of_adapters_are_known(name: str, known: bool) -> None:
+    assert NAMES.knows(name) is known

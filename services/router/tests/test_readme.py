@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 from omnix_router.catalogue.reading import load, parse
+from omnix_router.fitting import CAPABILITIES
+from omnix_router.reasoning import BUDGETS
 from omnix_router.routes_file import parse as parse_routes
 from omnix_router.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-ROUTES, CATALOGUE = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+ROUTES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 def test_example_routes_are_good() -> None:
@@ -19,8 +21,20 @@ def test_example_routes_are_good() -> None:
 
 def test_example_catalogue_is_good() -> None:
     [model] = parse("README.toml", CATALOGUE)
-    assert (model.id, model.aliases, model.prices[0].reasoning) == ("ollama/llama3", ("llama",), 100_000)
+    assert (model.id, model.aliases, model.prices[0].rates.reasoning) == ("ollama/llama3", ("llama",), 100_000)
+    counted, named, vectors = parse("README.toml", REASONING)
+    assert counted.reasoning is not None
+    assert named.reasoning is not None
+    assert (counted.reasoning.min_budget, named.reasoning.control, vectors.dimensions[0]) == (1_024, "effort", 1_024)
 
 
 def test_every_setting_is_listed() -> None:
     assert [name for name in Settings.model_fields if f"`OMNIX_{name.upper()}`" not in README] == []
+
+
+def test_every_need_and_every_effort_is_told() -> None:
+    assert [capability for capability in CAPABILITIES if f"`{capability}`" not in README] == []
+    row = re.search(r"\| is a budget of (.*)", README)
+    assert row is not None
+    told = [int(cell.replace(",", "")) for cell in re.findall(r"[\d,]+", row[1])]
+    assert told == [tokens for effort, tokens in BUDGETS.items() if effort != "max"]

@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 from omnix_kit.errors import CallerError, PlatformError, Reason
-from omnix_router.routing import Route, Routes, RouteTarget, Target, plan, weighted
+from omnix_router.catalogue.models import Mode
+from omnix_router.routing import Route, Routes, RouteTarget, Target, parted, plan, weighted
 
 from .words import LARGE, NAMES, SMALL
 
@@ -103,3 +104,19 @@ def test_equal_ranks_share_and_lower_ranks_follow() -> None:
 def test_provider_that_is_away_but_known_stays_a_target() -> None:
     names = replace(NAMES, complete=False)
     assert [t.id for t in plan("azure/gpt-4o", names, Routes(), 0.0).targets] == ["azure/gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "mode"),
+    [
+        ("fast:think", "fast", Mode.THINK),
+        ("gpt-4o-mini:flash", "gpt-4o-mini", Mode.FLASH),
+        ("team-a/gpt-4o:think", "team-a/gpt-4o", Mode.THINK),
+        # A route of exactly that name comes first, a wildcard that happens to fit does not.
+        ("slow:think", "slow:think", None),
+        ("any:flash", "any", Mode.FLASH),
+    ],
+)
+def test_mode_is_parted_from_a_name_unless_a_route_is_called_so(name: str, base: str, mode: Mode | None) -> None:
+    found = routes(route("fast", "openai/o3"), route("slow:think", "openai/o3"), route("any*", "openai/o3"))
+    assert parted(name, NAMES, found) == (base, mode)

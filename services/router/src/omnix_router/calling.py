@@ -12,9 +12,10 @@ from omnix_kit.errors import OmnixError, Reason
 from omnix_router import metrics
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Order
-from omnix_router.clients import AdapterClient, Asked, Completed, Started
+from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, Completed, Embedded, Started
 from omnix_router.errors import may_run_on, silent, too_late
-from omnix_router.patience import Patience, Thinking
+from omnix_router.patience import Patience
+from omnix_router.reasoning import Wish
 from omnix_router.routing import RouteLimits
 
 _log = logging.getLogger(__name__)
@@ -45,13 +46,22 @@ class Calling:
                 raise too_late() from exc
             raise
 
+    async def embed(self, asked: AskedEmbeddings, order: Order) -> Embedded:
+        """Have the embeddings made. Cancelling ends the call, which ends the vendor's."""
+        try:
+            return await self._adapters.pick(order.target.provider).embed(asked, order)
+        except OmnixError as exc:
+            if exc.reason is Reason.DEADLINE_EXCEEDED:
+                raise too_late() from exc
+            raise
+
     def starting(
-        self, asked: Asked, chunk_subject: str, thinking: Thinking, limits: RouteLimits
+        self, asked: Asked, chunk_subject: str, wish: Wish, limits: RouteLimits
     ) -> Callable[[Order], Awaitable[Started]]:
         """How the attempts of one streamed completion are made."""
 
         async def start(order: Order) -> Started:
-            patience = limits.first_content_timeout or self._patience.until_first_content(thinking, order.target)
+            patience = limits.first_content_timeout or self._patience.until_first_content(wish, order.target)
             client = self._adapters.pick(order.target.provider)
             began = time.perf_counter()
             try:

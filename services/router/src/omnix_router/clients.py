@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from omnix.common.v1 import caller_pb2
 from omnix.completion.v1 import completion_pb2
+from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import provider_service_pb2 as wire
 from omnix.provider.v1 import provider_service_pb2_grpc
 from omnix_kit.convert import duration
@@ -18,6 +19,8 @@ Completed = wire.CompleteResponse
 """A whole answer."""
 Started = wire.StartCompletionResponse
 """The first content came."""
+Embedded = wire.EmbedResponse
+"""Embeddings."""
 
 _ASK_WITHIN = timedelta(seconds=5)
 _END_WITHIN = timedelta(seconds=3)
@@ -30,6 +33,15 @@ class Asked:
     completion_id: str
     caller: caller_pb2.Caller
     request: completion_pb2.CompletionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskedEmbeddings:
+    """Embeddings as the gateway asked for them; the request is passed on as it came."""
+
+    completion_id: str
+    caller: caller_pb2.Caller
+    request: embedding_pb2.EmbeddingRequest
 
 
 class AdapterClient:
@@ -85,6 +97,16 @@ class AdapterClient:
                 idle_timeout=duration(idle_timeout),
             ),
             timeout=timeout,
+            connect_timeout=self._connect_timeout,
+        )
+
+    async def embed(self, asked: AskedEmbeddings, order: Order) -> Embedded:
+        return await self._remote.call(
+            self._stub.Embed,
+            wire.EmbedRequest(
+                request=asked.request, attempt=attempt_to_proto(order, asked.completion_id, asked.caller)
+            ),
+            timeout=order.remaining,
             connect_timeout=self._connect_timeout,
         )
 

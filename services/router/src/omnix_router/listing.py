@@ -7,9 +7,9 @@ from datetime import datetime
 from omnix_kit.errors import CallerError, OmnixError
 from omnix_kit.money import Price
 
-from omnix_router.catalogue.models import Model, price_at
+from omnix_router.catalogue.models import Model, ReasoningControl, price_at
 from omnix_router.naming import Named, Names, checked
-from omnix_router.routing import Route, Routes, Target, targets_of
+from omnix_router.routing import Route, Routes, Target, parted, targets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Listed:
     retires: datetime | None = None
     sandbox: bool = False
     targets: tuple[Target, ...] = ()
+    reasoning: ReasoningControl | None = None
 
 
 def everything(names: Names, routes: Routes, sandboxes: Set[str], now: datetime) -> list[Listed]:
@@ -49,11 +50,12 @@ def everything(names: Names, routes: Routes, sandboxes: Set[str], now: datetime)
 
 
 def one(name: str, names: Names, routes: Routes, sandboxes: Set[str], now: datetime) -> Listed:
-    """The model or route that a name means.
+    """The model or route that a name means, with or without a compute mode at its end.
 
     :raises OmnixError: when it means none, or several. A model that neither the catalogue nor an adapter knows may well
         be callable, but there is nothing to show of it.
     """
+    name, _ = parted(checked(name), names, routes)
     checked(name)
     if (route := routes.by_name.get(name)) is not None and not route.is_wildcard:
         return _route(route, "", names, sandboxes)
@@ -98,6 +100,7 @@ def _model(model: Model, names: Names, routes: Routes, sandboxes: Set[str], now:
         released=model.released,
         retires=model.retires,
         sandbox=model.provider in sandboxes,
+        reasoning=model.reasoning,
     )
 
 

@@ -35,7 +35,15 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         await stack.enter_async_context(routes.watched(settings.routes_poll))
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
-        servicer = RouterServicer(adapters, routes, attempts, calling, cancellations, settings.completion_deadline)
+        servicer = RouterServicer(
+            adapters,
+            routes,
+            attempts,
+            calling,
+            cancellations,
+            settings.completion_deadline,
+            strict_reasoning=settings.strict_reasoning,
+        )
         await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
         yield
 

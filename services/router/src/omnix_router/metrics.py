@@ -26,6 +26,21 @@ CREDENTIALS_FAILED = Counter(
     ["provider", "reason"],
 )
 ABANDONED = Counter("omnix_router_abandoned_attempts_total", "Attempts that were told to end.", ["provider"])
+REFUSED = Counter(
+    "omnix_router_refused_total",
+    "Requests refused before any attempt, because no target can do what they ask; by what is lacking.",
+    ["lacks"],
+)
+SKIPPED = Counter(
+    "omnix_router_skipped_targets_total",
+    "Targets of routes that were left out, because they cannot do what a request asks; by what is lacking.",
+    ["lacks"],
+)
+REASONING_APPROXIMATE = Counter(
+    "omnix_router_reasoning_approximate_total",
+    "Answers whose reasoning is not quite what was asked.",
+    ["provider"],
+)
 ADAPTER_HEARD = Gauge("omnix_router_adapter_heard", "1 while the adapter answers.", ["adapter", "address"])
 ROUTES = Gauge("omnix_router_routes", "Routes in force.")
 ROUTES_RELOADED = Counter("omnix_router_routes_reloads_total", "Changes of the routes file by result.", ["result"])

@@ -3,6 +3,8 @@
 A name is ``provider/model``, or a short name: the vendor's name of a model, or an alias of it, where that is
 unambiguous. The catalogue's short names come before those that only an adapter announced, so that a provider added
 later does not make old names ambiguous.
+
+For clients that cannot add fields, a name may end in a compute mode, ``gpt-4o:think``.
 """
 
 from collections import defaultdict
@@ -14,12 +16,13 @@ from functools import cached_property
 
 from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason
 
-from omnix_router.catalogue.models import Catalogue, Model
+from omnix_router.catalogue.models import Catalogue, Mode, Model
 
 MAX_NAME = 256
 _MAX_TO_COMPARE = 64
 """Longer names are no slip of a finger, and comparing them takes time."""
 _CLOSE = 0.75
+_MODES = {mode.value: mode for mode in Mode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,13 @@ class Names:
         """Whether the name is ``provider/model`` with a provider that is known at all."""
         provider, _, rest = name.partition("/")
         return bool(rest) and (provider in self.providers or provider in self.catalogue.providers)
+
+    def knows(self, name: str) -> bool:
+        """Whether the catalogue or an adapter has a model that is called exactly so."""
+        if self.is_explicit(name):
+            provider, _, rest = name.partition("/")
+            return self.catalogue.find(provider, rest) is not None or (provider, rest) in self.announced
+        return name in self.catalogue.short_names or name in self.announced_short
 
     def find(self, name: str) -> Named | None:
         """The model that is meant, of a provider that is served; None when there is none.
@@ -116,6 +126,16 @@ class Names:
         if len(name) > _MAX_TO_COMPARE:
             return []
         return [f"'{match}'" for match in get_close_matches(name, [*routes, *self._spellings], n=2, cutoff=_CLOSE)]
+
+
+def without_mode(name: str) -> tuple[str, Mode | None]:
+    """What stands before a compute mode at the end of a name, and the mode.
+
+    Colons occur in names for other reasons too (``…-v1:0``, ``llama3:8b``, ``org/model:provider``).
+    """
+    base, colon, last = name.rpartition(":")
+    mode = _MODES.get(last) if colon else None
+    return (name, None) if mode is None else (base, mode)
 
 
 def checked(name: str) -> str:

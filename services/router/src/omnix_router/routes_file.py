@@ -39,6 +39,7 @@ class _Route(_Table):
     idle_timeout: str | None = None
     deadline: str | None = None
     shadows: bool = False
+    strict_reasoning: bool | None = None
 
 
 class _File(_Table):
@@ -91,6 +92,7 @@ def _route(name: str, raw: _Route, names: Names) -> Route:
         first_content_timeout=_duration(f"{key}.first_content_timeout", raw.first_content_timeout),
         idle_timeout=_duration(f"{key}.idle_timeout", raw.idle_timeout),
         deadline=_duration(f"{key}.deadline", raw.deadline),
+        strict_reasoning=raw.strict_reasoning,
     )
     return Route(name, tuple(targets), limits, raw.shadows)
 

@@ -8,8 +8,9 @@ from itertools import groupby
 
 from omnix_kit.errors import PlatformError, Reason
 
-from omnix_router.catalogue.models import Model
-from omnix_router.naming import Names, checked
+from omnix_router.catalogue.models import Mode, Model
+from omnix_router.naming import Names, checked, without_mode
+from omnix_router.reasoning import ReasoningPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class RouteLimits:
     first_content_timeout: timedelta | None = None
     idle_timeout: timedelta | None = None
     deadline: timedelta | None = None
+    strict_reasoning: bool | None = None
+    """Refuse a wish for reasoning that a model can fulfil only nearly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Target:
     """The vendor's name."""
     entry: Model | None = None
     weight: int = 1
+    reasoning: ReasoningPlan | None = None
+    """How its reasoning is controlled for this completion; None where the catalogue does not know."""
 
     @property
     def id(self) -> str:
@@ -111,6 +116,7 @@ class Plan:
 def plan(name: str, names: Names, routes: Routes, chance: float) -> Plan:
     """Resolve a name: a route of that name, a shadowing wildcard, a model, any other wildcard.
 
+    :param name: without a compute mode at its end, see :func:`parted`.
     :param chance: from 0 to below 1; decides among targets of equal rank.
     :raises OmnixError: ``INVALID_REQUEST``, ``MODEL_NOT_FOUND`` or ``UNAVAILABLE``.
     """
@@ -124,6 +130,14 @@ def plan(name: str, names: Names, routes: Routes, chance: float) -> Plan:
     if found := routes.wildcard(name, shadowing=False):
         return _of_route(*found, names, chance)
     raise names.unknown(name, (route.name for route in routes.plain))
+
+
+def parted(name: str, names: Names, routes: Routes) -> tuple[str, Mode | None]:
+    """The name, and the compute mode at its end unless a route or a model is called exactly so."""
+    base, mode = without_mode(name)
+    if mode is None or (name in routes.by_name and "*" not in name) or names.knows(name):
+        return name, None
+    return base, mode
 
 
 def targets_of(route: Route, matched: str, names: Names) -> Iterator[tuple[RouteTarget, Target]]:

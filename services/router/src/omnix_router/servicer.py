@@ -1,9 +1,11 @@
 """gRPC in: the router's calls."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import grpc
+from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_service_pb2 as wire
 from omnix.router.v1 import router_service_pb2_grpc
 from omnix_kit.convert import duration
@@ -11,15 +13,26 @@ from omnix_kit.errors import CallerError, Reason
 from omnix_kit.ids import is_id
 from omnix_kit.rpc import Register, remaining
 
-from omnix_router import listing
+from omnix_router import fitting, listing, metrics
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
 from omnix_router.calling import Calling
-from omnix_router.clients import Asked
-from omnix_router.convert import listed_to_proto, reports_to_proto, thinking
+from omnix_router.catalogue.models import Mode
+from omnix_router.clients import Asked, AskedEmbeddings
+from omnix_router.convert import (
+    dimensions_of,
+    listed_to_proto,
+    needs_of,
+    reasoning_to_proto,
+    reports_to_proto,
+    set_mode,
+    wish_from_proto,
+)
+from omnix_router.fitting import Fitted, NoneFits
 from omnix_router.handlers import Cancellations
+from omnix_router.reasoning import Wish
 from omnix_router.routes_watch import RoutesInForce
-from omnix_router.routing import Plan, plan
+from omnix_router.routing import Plan, Target, parted, plan
 
 SERVICE = "omnix.router.v1.RouterService"
 
@@ -35,6 +48,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         calling: Calling,
         cancellations: Cancellations,
         deadline: timedelta,
+        *,
+        strict_reasoning: bool = False,
     ) -> None:
         self._adapters = adapters
         self._routes = routes
@@ -42,10 +57,11 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._calling = calling
         self._cancellations = cancellations
         self._deadline = deadline
+        self._strict_reasoning = strict_reasoning
 
     async def Complete(self, request: wire.CompleteRequest, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen = self._plan(asked)
+        chosen, _ = self._chosen(asked.request, streamed=False)
         answered = await self._attempts.run(
             asked.completion_id,
             chosen,
@@ -61,14 +77,15 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             # cost, usually nothing, is in the ledger.
             cost_micros=answer.cost_micros if answer.HasField("cost_micros") else None,
             sandbox=answer.sandbox,
+            reasoning=_reasoning(answered.order.target),
         )
 
     async def StartCompletion(
         self, request: wire.StartCompletionRequest, context: grpc.aio.ServicerContext
     ) -> wire.StartCompletionResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen = self._plan(asked)
-        start = self._calling.starting(asked, request.chunk_subject, thinking(asked.request), chosen.limits)
+        chosen, wish = self._chosen(asked.request, streamed=True)
+        start = self._calling.starting(asked, request.chunk_subject, wish, chosen.limits)
         answered = await self._attempts.run(asked.completion_id, chosen, self._until(chosen, context), start)
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
@@ -77,6 +94,33 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             sender_id=answered.answer.sender_id,
             sandbox=answered.answer.sandbox,
             idle_timeout=duration(self._calling.idle_timeout(chosen.limits)),
+            reasoning=_reasoning(answered.order.target),
+        )
+
+    async def Embed(self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext) -> wire.EmbedResponse:
+        asked = AskedEmbeddings(_id(request.completion_id), request.caller, request.request)
+        dimensions = dimensions_of(asked.request)
+        found, mode = self._found(asked.request.model)
+        if mode is not None:
+            raise CallerError(
+                f"Embeddings have no compute mode; leave ':{mode}' out of the model's name.",
+                reason=Reason.INVALID_REQUEST,
+                param="model",
+            )
+        chosen = _counted(lambda: fitting.for_embeddings(found, dimensions))
+        answered = await self._attempts.run(
+            asked.completion_id,
+            chosen,
+            self._until(chosen, context),
+            lambda order: self._calling.embed(asked, order),
+        )
+        answer = answered.answer
+        return wire.EmbedResponse(
+            embeddings=answer.embeddings,
+            model=answered.order.target.id,
+            attempts=reports_to_proto(answered.reports),
+            cost_micros=answer.cost_micros if answer.HasField("cost_micros") else None,
+            sandbox=answer.sandbox,
         )
 
     async def CancelCompletion(
@@ -99,13 +143,43 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         )
         return wire.GetModelResponse(model=listed_to_proto(listed))
 
-    def _plan(self, asked: Asked) -> Plan:
+    def _chosen(self, request: completion_pb2.CompletionRequest, *, streamed: bool) -> tuple[Plan, Wish]:
+        """The targets that can do what is asked, and what that is of reasoning."""
+        found, mode = self._found(request.model)
+        if mode is not None:
+            # The message is this call's own, and a copy of it may be megabytes.
+            set_mode(request, mode)
+        needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
+        own = found.limits.strict_reasoning
+        strict = self._strict_reasoning if own is None else own
+        return _counted(lambda: fitting.for_chat(found, needs, wish, strict=strict)), wish
+
+    def _found(self, name: str) -> tuple[Plan, Mode | None]:
+        names, routes = self._adapters.names, self._routes.current
+        name, mode = parted(name, names, routes)
         chance = random.random()  # noqa: S311 - it spreads load, it guards nothing
-        return plan(asked.request.model, self._adapters.names, self._routes.current, chance)
+        return plan(name, names, routes, chance), mode
 
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline
         return remaining(context, self._deadline if own is None else min(own, self._deadline))
+
+
+def _counted(fit: Callable[[], Fitted]) -> Plan:
+    try:
+        fitted = fit()
+    except NoneFits as exc:
+        metrics.REFUSED.labels(exc.lacks).inc()
+        raise
+    for unfit in fitted.skipped:
+        metrics.SKIPPED.labels(unfit.lacks).inc()
+    return fitted.plan
+
+
+def _reasoning(target: Target) -> completion_pb2.ReasoningPlan | None:
+    if target.reasoning is not None and target.reasoning.approximate:
+        metrics.REASONING_APPROXIMATE.labels(target.provider).inc()
+    return reasoning_to_proto(target.reasoning)
 
 
 def _id(completion_id: str) -> str:

@@ -62,6 +62,7 @@ class Settings(ServiceSettings):
     first_content_timeout_think: Wait = timedelta(seconds=120)
     first_content_timeout_ultra_think: Wait = timedelta(seconds=300)
     idle_timeout: Wait = timedelta(seconds=60)
+    strict_reasoning: bool = False
 
     adapter_connect_timeout: Wait = timedelta(seconds=1)
     adapter_poll: Wait = timedelta(seconds=10)

@@ -1,0 +1,134 @@
+"""Which targets can do what is asked, before any of them is called. Pure.
+
+What the catalogue does not know is not judged: the vendor is asked. Two things are left to the vendor although the
+catalogue knows them, because its numbers may be older than the model: whether the prompt fits into the context window,
+and whether the model can write as many tokens as were asked for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from omnix_kit.errors import CallerError, Reason
+
+from omnix_router.catalogue.models import Model
+from omnix_router.reasoning import NotPlanned, Wish
+from omnix_router.reasoning import plan as plan_reasoning
+from omnix_router.routing import Plan, Target
+
+_LACKS = {
+    "image": "takes no images.",
+    "audio": "takes no sound.",
+    "video": "takes no films.",
+    "file": "takes no files.",
+    "system": "takes no system messages.",
+    "tools": "takes no tools.",
+    "json": "cannot be held to JSON.",
+    "json_schema": "cannot be held to a JSON schema.",
+    "logprobs": "tells no log probabilities.",
+    "streaming": "does not stream.",
+}
+CAPABILITIES = frozenset(_LACKS)
+"""Those of a catalogue's model that a request may need."""
+_MAX_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a model must be able to do for a request."""
+
+    capability: str
+    """One of ``CAPABILITIES``."""
+    param: str
+    """The parameter that asks for it, as callers write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why a target cannot do what is asked."""
+
+    lacks: str
+    """A capability, ``chat``, ``reasoning`` or ``dimensions``."""
+    param: str
+    why: str
+    """A sentence that begins after the model's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is left of a plan."""
+
+    plan: Plan
+    skipped: tuple[Unfit, ...] = ()
+
+
+class NoneFits(CallerError):
+    """No target can do what is asked."""
+
+    def __init__(self, message: str, unfit: Unfit) -> None:
+        # A wrong kind of model is no parameter too many, but another model to be named.
+        reason = Reason.INVALID_REQUEST if unfit.param == "model" else Reason.UNSUPPORTED_PARAMETER
+        super().__init__(message, reason=reason, param=unfit.param)
+        self.lacks = unfit.lacks
+
+
+def for_chat(plan: Plan, needs: Sequence[Need], wish: Wish, *, strict: bool) -> Fitted:
+    """Leave out targets that cannot do what a completion needs, and plan the reasoning of the others.
+
+    :raises NoneFits: ``UNSUPPORTED_PARAMETER`` or ``INVALID_REQUEST``, naming what is too much for each.
+    """
+
+    def judge(target: Target, model: Model) -> Target | Unfit:
+        if model.embeds:
+            return Unfit("chat", "model", "makes embeddings and does not chat.")
+        if model.capabilities:
+            for need in needs:
+                if need.capability not in model.capabilities:
+                    return Unfit(need.capability, need.param, _LACKS[need.capability])
+        if model.reasoning is None:
+            return target
+        planned = plan_reasoning(model.reasoning, wish, model.max_output_tokens, strict=strict)
+        if isinstance(planned, NotPlanned):
+            return Unfit("reasoning", planned.param, planned.why)
+        return Target(target.provider, target.model, model, target.weight, planned)
+
+    return _fit(plan, judge)
+
+
+def for_embeddings(plan: Plan, dimensions: int | None) -> Fitted:
+    """Leave out targets that make no embeddings, or none of the length that is asked for.
+
+    :raises NoneFits: ``UNSUPPORTED_PARAMETER`` or ``INVALID_REQUEST``, naming what is too much for each.
+    """
+
+    def judge(target: Target, model: Model) -> Target | Unfit:
+        if model.capabilities and not model.embeds:
+            return Unfit("embeddings", "model", "chats and makes no embeddings.")
+        if dimensions is not None and model.dimensions and dimensions not in model.dimensions:
+            lengths = " or ".join(str(length) for length in sorted(model.dimensions))
+            return Unfit("dimensions", "dimensions", f"makes vectors of {lengths} numbers, not of {dimensions}.")
+        return target
+
+    return _fit(plan, judge)
+
+
+def _fit(plan: Plan, judge: Callable[[Target, Model], Target | Unfit]) -> Fitted:
+    fitted: list[Target] = []
+    unfit: list[tuple[Target, Unfit]] = []
+    for target in plan.targets:
+        judged = target if target.entry is None else judge(target, target.entry)
+        if isinstance(judged, Unfit):
+            unfit.append((target, judged))
+        else:
+            fitted.append(judged)
+    if not fitted:
+        raise _none_fits(plan, unfit)
+    return Fitted(replace(plan, targets=tuple(fitted)), tuple(reason for _, reason in unfit))
+
+
+def _none_fits(plan: Plan, unfit: Sequence[tuple[Target, Unfit]]) -> NoneFits:
+    told = [f"{target.id} {reason.why}" for target, reason in unfit[:_MAX_TOLD]]
+    if plan.route:
+        message = f"No target of the route '{plan.route}' can do what is asked: {' '.join(told)}"
+    else:
+        message = f"The model {told[0]}"
+    return NoneFits(message, unfit[0][1])
