@@ -44,9 +44,10 @@ def test_keys_of_further_upstreams_belong_to_the_adapter(tmp_path: Path) -> None
     file = tmp_path / "upstreams.toml"
     file.write_text(
         '[[upstreams]]\nname = "vllm"\napi_key_env = "VLLM_KEY"\n[more.groq]\napi_key_env = "GROQ_API_KEY"\n'
+        '[[endpoint]]\ntoken_env = "LLAMA_TOKEN"\n'
     )
-    named = environment.credentials_of_upstreams({"OMNIX_UPSTREAMS_FILE": str(file)})
-    assert named == {"VLLM_KEY", "GROQ_API_KEY"}
+    named = environment.credentials_of_file({"OMNIX_UPSTREAMS_FILE": str(file)}, "OMNIX_UPSTREAMS_FILE")
+    assert named == {"VLLM_KEY", "GROQ_API_KEY", "LLAMA_TOKEN"}
 
 
 @pytest.mark.parametrize("content", [None, "not toml ["])
@@ -54,7 +55,7 @@ def test_unreadable_file_of_upstreams_is_left_to_its_reader(tmp_path: Path, cont
     file = tmp_path / "upstreams.toml"
     if content is not None:
         file.write_text(content)
-    assert environment.credentials_of_upstreams({"OMNIX_UPSTREAMS_FILE": str(file)}) == frozenset()
+    assert environment.credentials_of_file({"OMNIX_UPSTREAMS_FILE": str(file)}, "OMNIX_UPSTREAMS_FILE") == frozenset()
 
 
 def test_loopback_is_reached_past_a_proxy() -> None:

@@ -64,12 +64,14 @@ def of_service(
     return {**passed, **direct, "PYTHONUNBUFFERED": "1", **own, MARK: mark}
 
 
-def credentials_of_upstreams(outside: Mapping[str, str]) -> frozenset[str]:
-    """The variables that the file of further upstreams names as holding keys.
+def credentials_of_file(outside: Mapping[str, str], variable: str) -> frozenset[str]:
+    """The variables that an adapter's file of further servers names as holding keys.
 
     A file that cannot be read names none here; its reader, the adapter, says what is wrong with it.
+
+    :param variable: says where the file is.
     """
-    file = outside.get("OMNIX_UPSTREAMS_FILE")
+    file = outside.get(variable)
     try:
         content = tomllib.loads(Path(file).read_text()) if file else {}
     except (OSError, ValueError):
@@ -81,7 +83,7 @@ def _named(value: object) -> Iterator[str]:
     match value:
         case dict():
             for key, inner in value.items():
-                if key == "api_key_env" and isinstance(inner, str):
+                if key in ("api_key_env", "token_env") and isinstance(inner, str):
                     yield inner
                 else:
                     yield from _named(inner)

@@ -26,6 +26,8 @@ class Vendor:
     keys: tuple[str, ...]
     """Any of them makes the adapter call the vendor; without, the sandbox answers."""
     variables: tuple[str, ...] = ()
+    servers_file: str = ""
+    """The variable that tells where the adapter's file of further servers is, which names their credentials."""
 
     def has_key(self, outside: Mapping[str, str]) -> bool:
         return any(outside.get(key) for key in self.keys)
@@ -37,6 +39,14 @@ VENDORS = (
         "adapter-openai",
         keys=("OPENAI_API_KEY",),
         variables=("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),
+        servers_file="OMNIX_UPSTREAMS_FILE",
+    ),
+    Vendor(
+        "huggingface",
+        "adapter-huggingface",
+        keys=("HF_TOKEN",),
+        variables=("HF_BASE_URL", "HF_BILL_TO"),
+        servers_file="OMNIX_ENDPOINTS_FILE",
     ),
 )
 
@@ -163,8 +173,16 @@ def _write_nats_config(site: Site) -> None:
 
 def _vendors_of(adapter: str) -> Callable[[Site], Collection[str]]:
     def receives(site: Site) -> Collection[str]:
-        names = {name for vendor in VENDORS if vendor.adapter == adapter for name in (*vendor.keys, *vendor.variables)}
-        return names | environment.credentials_of_upstreams(site.outside)
+        return {
+            name
+            for vendor in VENDORS
+            if vendor.adapter == adapter
+            for name in (
+                *vendor.keys,
+                *vendor.variables,
+                *environment.credentials_of_file(site.outside, vendor.servers_file),
+            )
+        }
 
     return receives
 
@@ -226,6 +244,15 @@ SERVICES: tuple[Service, ...] = (
         probes=(("ops", "/readyz"),),
         stops=3,
         receives=_vendors_of("adapter-openai"),
+    ),
+    Service(
+        "adapter-huggingface",
+        _python("omnix_adapter_huggingface"),
+        ports=("grpc", "ops"),
+        environment=_service("adapter-huggingface", _sandbox_of("adapter-huggingface")),
+        probes=(("ops", "/readyz"),),
+        stops=3,
+        receives=_vendors_of("adapter-huggingface"),
     ),
     Service(
         "accounts",
