@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 _FOUND_WITHIN = 30.0
 _NOT_AGAIN_BEFORE = 5.0
-"""Seconds after a search in vain, or a doubt, in which nobody searches again."""
+"""Seconds after a search in which nobody begins another."""
 
 
 class Keys(Protocol):
@@ -50,8 +50,7 @@ class Credentials:
         self._keys: Keys | None = None
         self._task: asyncio.Task[None] | None = None
         self._searched_at = -_NOT_AGAIN_BEFORE
-        self.problem: str | None = None
-        """Why there are none, since the last search."""
+        self._problem: str | None = None
 
     async def current(self) -> Keys:
         """Those to sign with now.
@@ -71,11 +70,18 @@ class Credentials:
             except TimeoutError:
                 raise self._failed("AWS credentials did not come in time.") from None
         if self._keys is None or self._expires_within(0):
-            raise self._failed(self.problem or "The AWS credentials have expired.")
+            raise self._failed(self._problem or "The AWS credentials have expired.")
         return self._keys
 
-    def doubt(self) -> None:
-        """AWS did not accept them: look whether there are others now, such as a file that was written anew."""
+    @property
+    def problem(self) -> str | None:
+        """Why there are none, since the last search. Asking has them searched for again before long."""
+        if self._problem is not None:
+            self._renew()
+        return self._problem
+
+    def look_again(self) -> None:
+        """AWS did not accept those at hand, which may have been replaced, as in a file that was written anew."""
         if self._task is None and self._rested():
             self._found = None
             self._renew()
@@ -103,12 +109,12 @@ class Credentials:
         except Exception as exc:
             # The SDK's errors name profiles, files and addresses, and no secret; the log keeps their type alone.
             _log.warning("AWS credentials are not to be had", extra={"error": type(exc).__name__})
-            self.problem = f"AWS credentials cannot be had: {type(exc).__name__}."
+            self._problem = f"AWS credentials cannot be had: {type(exc).__name__}."
             return
         if keys is None:
-            self.problem = "No AWS credentials were found."
+            self._problem = "No AWS credentials were found."
             return
-        self._found, self._keys, self.problem = found, keys, None
+        self._found, self._keys, self._problem = found, keys, None
 
     def _ask(self) -> tuple[Found | None, Keys | None]:
         found = self._found or self._search()

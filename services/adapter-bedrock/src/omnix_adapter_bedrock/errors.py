@@ -88,6 +88,8 @@ _BY_TYPE: Mapping[str, Made] = MappingProxyType(
 """In lower case, because events of a stream name the same types with a small first letter."""
 _STALE = frozenset({"expiredtokenexception", "expiredtoken", "unrecognizedclientexception", "invalidclienttokenid"})
 
+_LONGEST_NUMBER = 12
+
 _decode_fault = msgspec.json.Decoder(wire.Fault).decode
 
 
@@ -97,7 +99,7 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes, provid
     :param headers: by name in any case.
     """
     fault = _fault(body)
-    delay = retry_delay(headers, now)
+    delay = _delay(headers, now)
     message = readable(fault.message or fault.capital_message, f"The provider answered with status {status}.")
     made = _BY_TYPE.get(error_type(headers))
     if made is None:
@@ -123,6 +125,14 @@ def error_type(headers: Mapping[str, str]) -> str:
 def tells_of_stale_credentials(kind: str) -> bool:
     """Others may have been put in their place since."""
     return kind in _STALE
+
+
+def _delay(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """``x-amz-retry-after`` in milliseconds, which AWS's SDKs obey, or ``retry-after`` as HTTP has it."""
+    milliseconds = headers.get("x-amz-retry-after", "")
+    if milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) < _LONGEST_NUMBER:
+        return timedelta(milliseconds=int(milliseconds))
+    return retry_delay(headers, now)
 
 
 def _fault(body: bytes) -> wire.Fault:

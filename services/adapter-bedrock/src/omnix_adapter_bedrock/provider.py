@@ -18,6 +18,7 @@ from omnix_kit.errors import OmnixError
 from omnix_provider import connections
 from omnix_provider.connections import Connections, Response, unreached
 from omnix_provider.errors import AuthFailed, Cut, Malformed, ModelNotFound
+from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
     Batch,
@@ -29,11 +30,10 @@ from omnix_provider.types import (
     ServedModel,
 )
 
-from omnix_adapter_bedrock import translate
+from omnix_adapter_bedrock import models, translate
 from omnix_adapter_bedrock.credentials import Credentials, Found, Keys
 from omnix_adapter_bedrock.errors import error_in_band, error_of_answer, error_type, tells_of_stale_credentials
 from omnix_adapter_bedrock.eventstream import EventStream
-from omnix_adapter_bedrock.models import Models
 from omnix_adapter_bedrock.signing import Authorization, Bearer, Signature
 from omnix_adapter_bedrock.upstream import NAME, Upstream
 
@@ -49,12 +49,12 @@ class BedrockProvider:
     """See ``omnix_provider.types.Provider``; made by ``opened``."""
 
     def __init__(
-        self, upstream: Upstream, connections: Connections, authorization: Authorization, models: Models
+        self, upstream: Upstream, connections: Connections, authorization: Authorization, offered: Offered
     ) -> None:
         self._upstream = upstream
         self._connections = connections
         self._authorization = authorization
-        self._models = models
+        self._offered = offered
         self._prefix = urlsplit(upstream.url).path
 
     @property
@@ -73,7 +73,7 @@ class BedrockProvider:
         return self._upstream.problem or self._authorization.problem
 
     def list_models(self) -> Sequence[ServedModel]:
-        return self._models.current
+        return self._offered.current
 
     async def complete(self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver) -> Completion:
         body = translate.converse_body(request, attempt)
@@ -155,7 +155,7 @@ class BedrockProvider:
             body = b""  # status and type tell enough
         error = error_of_answer(response.status, response.headers, body, self.name, datetime.now(UTC))
         if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers)):
-            self._authorization.doubt()
+            self._authorization.look_again()
         return error
 
     def _cut(self) -> OmnixError:
@@ -165,15 +165,13 @@ class BedrockProvider:
 @asynccontextmanager
 async def opened(upstream: Upstream) -> AsyncIterator[BedrockProvider]:
     authorization = _authorization(upstream)
-
-    async def ready() -> None:
-        await authorization.headers("/", b"")
-
+    if upstream.problem is None:
+        authorization.look_again()
     async with (
         connections.opened(upstream.url or "http://unset.invalid", {}, _KEEP_ALIVE) as pool,
-        Models.kept(upstream, ready) as models,
+        models.kept(upstream) as offered,
     ):
-        yield BedrockProvider(upstream, pool, authorization, models)
+        yield BedrockProvider(upstream, pool, authorization, offered)
 
 
 def _authorization(upstream: Upstream) -> Authorization:

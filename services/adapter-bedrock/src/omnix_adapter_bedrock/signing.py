@@ -23,8 +23,8 @@ class Authorization(Protocol):
         :raises AuthFailed: when there is nothing to sign with.
         """
 
-    def doubt(self) -> None:
-        """AWS did not accept it."""
+    def look_again(self) -> None:
+        """AWS did not accept it, or it is time to find one."""
 
     @property
     def problem(self) -> str | None:
@@ -42,7 +42,7 @@ class Bearer:
     async def headers(self, path: str, body: bytes) -> Mapping[str, str]:
         return self._headers
 
-    def doubt(self) -> None:
+    def look_again(self) -> None:
         """There is no other."""
 
 
@@ -66,8 +66,8 @@ class Signature:
         SigV4Auth(keys, SERVICE, self._region).add_auth(request)
         return dict(request.headers)
 
-    def doubt(self) -> None:
-        self._credentials.doubt()
+    def look_again(self) -> None:
+        self._credentials.look_again()
 
 
 def _digest(body: bytes) -> str:

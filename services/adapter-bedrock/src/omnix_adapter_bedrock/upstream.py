@@ -51,7 +51,10 @@ def configured(settings: Settings, environment: Mapping[str, str]) -> Upstream:
     try:
         # The keys are for the moment: without them the SDK would look for some, and may wait long.
         client = Session().create_client(
-            RUNTIME, region_name=settings.region or None, aws_access_key_id="-", aws_secret_access_key="-"  # noqa: S106
+            RUNTIME,
+            region_name=settings.region or None,
+            aws_access_key_id="-",
+            aws_secret_access_key="-",  # noqa: S106
         )
     except NoRegionError:
         return Upstream("", "", token, problem="AWS_REGION is not set.")

@@ -156,3 +156,11 @@ class CohereEmbeddings(Wire):
     """``embeddings`` is a list, or an object by type where types were asked for."""
 
     embeddings: CohereFloats | list[list[float]]
+
+
+class NovaVector(Wire):
+    embedding: list[float]
+
+
+class NovaEmbeddings(Wire):
+    embeddings: list[NovaVector]

@@ -2,6 +2,8 @@
 
 - Titan takes one text a call, the second version with a choice of dimensions:
   https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html
+- Nova takes one text a call, and knows what it is for:
+  https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html
 - Cohere takes up to 96 texts and must know what they are for:
   https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v3.html and ``-v4.html``
 """
@@ -9,6 +11,7 @@
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
+from typing import assert_never
 
 import msgspec
 from omnix_provider.errors import InvalidRequest, UnsupportedParameter
@@ -21,6 +24,17 @@ from omnix_adapter_bedrock.translate.saying import Body, unsupported
 _MOST_TEXTS = 96
 _TITAN_DIMENSIONS = frozenset({256, 512, 1024})
 _COHERE_DIMENSIONS = frozenset({256, 512, 1024, 1536})
+_NOVA_DIMENSIONS = frozenset({256, 384, 1024, 3072})
+_NOVA_DEFAULT = 3072
+_NOVA_PURPOSES: Mapping[Purpose | None, str] = MappingProxyType(
+    {
+        None: "GENERIC_INDEX",
+        Purpose.DOCUMENT: "GENERIC_INDEX",
+        Purpose.QUERY: "GENERIC_RETRIEVAL",
+        Purpose.CLASSIFICATION: "CLASSIFICATION",
+        Purpose.CLUSTERING: "CLUSTERING",
+    }
+)
 _INPUT_TYPES: Mapping[Purpose | None, str] = MappingProxyType(
     {
         None: "search_document",
@@ -33,12 +47,14 @@ _INPUT_TYPES: Mapping[Purpose | None, str] = MappingProxyType(
 
 _encode = msgspec.json.Encoder().encode
 _decode_titan = msgspec.json.Decoder(wire.TitanEmbedding).decode
+_decode_nova = msgspec.json.Decoder(wire.NovaEmbeddings).decode
 _decode_cohere = msgspec.json.Decoder(wire.CohereEmbeddings).decode
 
 
 class _Kind(Enum):
     TITAN_1 = "titan-1"
     TITAN_2 = "titan-2"
+    NOVA = "nova"
     COHERE_3 = "cohere-3"
     COHERE_4 = "cohere-4"
 
@@ -47,6 +63,7 @@ _NAMES = (
     ("amazon.titan-embed-text-v2", _Kind.TITAN_2),
     ("amazon.titan-embed-text-v1", _Kind.TITAN_1),
     ("amazon.titan-embed-g1-text", _Kind.TITAN_1),
+    ("amazon.nova-2-multimodal-embeddings", _Kind.NOVA),
     ("cohere.embed-v4", _Kind.COHERE_4),
     ("cohere.embed-", _Kind.COHERE_3),
 )
@@ -61,7 +78,15 @@ def embedding_body(request: EmbeddingRequest, attempt: Attempt) -> bytes:
     texts = [_text(each, position) for position, each in enumerate(request.inputs)]
     if not texts:
         raise InvalidRequest("There is nothing to embed.", param="input")
-    body = _cohere(request, texts, kind) if kind in (_Kind.COHERE_3, _Kind.COHERE_4) else _titan(request, texts, kind)
+    match kind:
+        case _Kind.TITAN_1 | _Kind.TITAN_2:
+            body = _titan(request, texts, kind)
+        case _Kind.NOVA:
+            body = _nova(request, texts)
+        case _Kind.COHERE_3 | _Kind.COHERE_4:
+            body = _cohere(request, texts, kind)
+        case _:
+            assert_never(kind)
     try:
         return _encode(body)
     except UnicodeEncodeError as exc:
@@ -93,6 +118,24 @@ def _titan(request: EmbeddingRequest, texts: list[str], kind: _Kind) -> Body:
     return body
 
 
+def _nova(request: EmbeddingRequest, texts: list[str]) -> Body:
+    if len(texts) > 1:
+        raise unsupported("input", "Nova takes one text a call.")
+    purpose = _NOVA_PURPOSES.get(request.purpose)
+    if purpose is None:
+        raise unsupported("purpose")
+    if request.dimensions is not None and request.dimensions not in _NOVA_DIMENSIONS:
+        raise unsupported("dimensions")
+    return {
+        "taskType": "SINGLE_EMBEDDING",
+        "singleEmbeddingParams": {
+            "embeddingPurpose": purpose,
+            "embeddingDimension": _NOVA_DEFAULT if request.dimensions is None else request.dimensions,
+            "text": {"truncationMode": "NONE", "value": texts[0]},
+        },
+    }
+
+
 def _cohere(request: EmbeddingRequest, texts: list[str], kind: _Kind) -> Body:
     if len(texts) > _MOST_TEXTS:
         raise unsupported("input", f"Cohere takes at most {_MOST_TEXTS} texts a call.")
@@ -114,14 +157,17 @@ def embeddings_from_wire(body: bytes, model: str, input_tokens: int | None) -> E
     :raises msgspec.DecodeError: when it is none.
     :raises ValueError: when a vector is none.
     """
-    if _kind(model) in (_Kind.COHERE_3, _Kind.COHERE_4):
-        told = _decode_cohere(body).embeddings
-        vectors = told.floats if isinstance(told, wire.CohereFloats) else told
-        return Embeddings(tuple(packed(vector) for vector in vectors), _usage(input_tokens))
-    titan = _decode_titan(body)
-    counted = titan.input_text_token_count
-    return Embeddings((packed(titan.embedding),), _usage(input_tokens if counted is None else counted))
-
-
-def _usage(input_tokens: int | None) -> Usage | None:
-    return None if input_tokens is None else Usage(input_tokens=input_tokens)
+    counted = input_tokens
+    match _kind(model):
+        case _Kind.TITAN_1 | _Kind.TITAN_2:
+            titan = _decode_titan(body)
+            vectors = [titan.embedding]
+            counted = input_tokens if titan.input_text_token_count is None else titan.input_text_token_count
+        case _Kind.NOVA:
+            vectors = [each.embedding for each in _decode_nova(body).embeddings]
+        case _Kind.COHERE_3 | _Kind.COHERE_4:
+            told = _decode_cohere(body).embeddings
+            vectors = told.floats if isinstance(told, wire.CohereFloats) else told
+    return Embeddings(
+        tuple(packed(vector) for vector in vectors), None if counted is None else Usage(input_tokens=counted)
+    )

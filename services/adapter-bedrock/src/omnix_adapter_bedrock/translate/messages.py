@@ -46,7 +46,10 @@ def cache_point(cache: CacheBreakpoint, family: Family, where: str) -> Body:
 
 
 class Conversation:
-    """``system`` and ``messages`` of a body. Neighbours of one role become one message, as Converse demands."""
+    """``system`` and ``messages`` of a body.
+
+    Neighbours of one role become one message, as Converse demands, and blank texts, which it refuses, are left out.
+    """
 
     def __init__(self, family: Family, provider: str) -> None:
         self.system: list[Body] = []
@@ -85,7 +88,7 @@ class Conversation:
             at = f"{where}.content.{position}"
             if not isinstance(part, Text):
                 raise unsupported(at)
-            if part.text:
+            if part.text.strip():
                 self.system.append({"text": part.text})
             self._mark(self.system, part.cache, at)
 
@@ -95,10 +98,10 @@ class Conversation:
             at = f"{where}.content.{position}"
             if not isinstance(part, Text):
                 raise unsupported(at)
-            if part.text:
+            if part.text.strip():
                 content.append({"text": part.text})
             self._mark(content, part.cache, at)
-        if message.refusal:
+        if message.refusal.strip():
             content.append({"text": message.refusal})
         for position, call in enumerate(message.tool_calls):
             content.append(self._tool_use(call, f"{where}.tool_calls.{position}"))
@@ -157,7 +160,7 @@ class Conversation:
         content: list[Body] = []
         for position, part in enumerate(parts):
             at = f"{where}.content.{position}"
-            if not isinstance(part, Text) or part.text:
+            if not isinstance(part, Text) or part.text.strip():
                 content.append(self._block(part, at))
             self._mark(content, part.cache, at)
         return content
