@@ -51,6 +51,7 @@ _CONTROLS: Mapping[Control, "completion_pb2.ReasoningPlan.Control.ValueType"] = 
 _MODES_TO_PROTO = MappingProxyType({mode: number for number, mode in _MODES.items()})
 _EFFORTS_TO_PROTO = MappingProxyType({effort: number for number, effort in _EFFORTS.items()})
 _NO_WISH = Wish()
+_STREAMING = Need("streaming", "stream")
 _SYSTEM = frozenset({completion_pb2.ROLE_SYSTEM, completion_pb2.ROLE_DEVELOPER})
 
 _price = lru_cache(maxsize=1024)(price_to_proto)
@@ -108,9 +109,8 @@ def needs_of(request: completion_pb2.CompletionRequest, *, streamed: bool) -> tu
         found["logprobs"] = "logprobs"
     elif request.HasField("top_logprobs"):
         found["logprobs"] = "top_logprobs"
-    if streamed:
-        found["streaming"] = "stream"
-    return tuple(Need(capability, param) for capability, param in found.items())
+    needs = tuple([Need(capability, param) for capability, param in found.items()]) if found else ()
+    return (*needs, _STREAMING) if streamed else needs
 
 
 def _add_message_needs(found: dict[str, str], index: int, message: completion_pb2.Message) -> None:
@@ -121,6 +121,8 @@ def _add_message_needs(found: dict[str, str], index: int, message: completion_pb
         capability = "video" if kind == "file" and part.file.media_type.startswith("video/") else kind
         found.setdefault(capability, f"messages.{index}.content")
     role = message.role
+    if role == completion_pb2.ROLE_USER:
+        return
     if role in _SYSTEM:
         found.setdefault("system", f"messages.{index}.role")
     elif role == completion_pb2.ROLE_TOOL:
