@@ -1,0 +1,1 @@
+"""Google's wire format: the Gemini API's and Vertex AI's."""
