@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 import grpc
 from omnix.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
 from omnix.completion.v1 import completion_pb2 as pb
+from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import heartbeat_pb2
 from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
@@ -29,6 +31,10 @@ ADMIN, MEMBER, OTHER = "sk-omnix-admin", "sk-omnix-member", "sk-omnix-other"
 def text_chunks(*texts: str) -> list[pb.Chunk]:
     """Text, then an empty chunk with the finish reason, as vendors send it."""
     return [*(pb.Chunk(text=text) for text in texts), pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)]
+
+
+def vector(*numbers: float) -> bytes:
+    return struct.pack(f"<{len(numbers)}f", *numbers)
 
 
 class Publisher:
@@ -116,6 +122,10 @@ async def whole_answer(publisher: Publisher) -> None:
 class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
     messaging: Messaging
     asked: list[router_service_pb2.CompleteRequest] = field(default_factory=list)
+    embedded: list[router_service_pb2.EmbedRequest] = field(default_factory=list)
+    vectors: list[bytes] | None = None
+    """What Embed answers; two numbers for each input unless set."""
+    plan: pb.ReasoningPlan | None = None
     started: list[router_service_pb2.StartCompletionRequest] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     error: OmnixError | None = None
@@ -147,6 +157,7 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             ],
             cost_micros=1234,
             sandbox=self.sandbox,
+            reasoning=self.plan,
         )
 
     async def StartCompletion(
@@ -166,6 +177,7 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             attempts=[router_pb2.AttemptReport(number=1, provider="openai", model="gpt-4o")],
             sender_id=SENDER,
             sandbox=self.sandbox,
+            reasoning=self.plan,
         )
         response.idle_timeout.FromMilliseconds(int(self.idle_timeout * 1000))
         return response
@@ -182,6 +194,24 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             except asyncio.CancelledError:
                 self.cancelled.append(completion_id)
                 raise
+
+    async def Embed(
+        self, request: router_service_pb2.EmbedRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.EmbedResponse:
+        self.embedded.append(request)
+        await self._wait(request.completion_id)
+        vectors = self.vectors
+        if vectors is None:
+            vectors = [vector(position + 0.5, -1) for position, _ in enumerate(request.request.inputs)]
+        response = router_service_pb2.EmbedResponse(
+            embeddings=embedding_pb2.Embeddings(vectors=vectors, vendor_model="text-embedding-3-small"),
+            model="openai/text-embedding-3-small",
+            attempts=[router_pb2.AttemptReport(number=1, provider="openai", model="text-embedding-3-small")],
+            cost_micros=7,
+            sandbox=self.sandbox,
+        )
+        response.embeddings.usage.input_tokens = 5
+        return response
 
     async def CancelCompletion(
         self, request: router_service_pb2.CancelCompletionRequest, context: grpc.aio.ServicerContext

@@ -31,7 +31,12 @@ async def test_a_whole_answer_has_openais_shape_and_omnix_headers(gateway: Gatew
             "prompt_tokens": 9,
             "completion_tokens": 12,
             "total_tokens": 21,
-            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0, "cache_write_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": 4,
+                "audio_tokens": 0,
+                "cache_write_tokens": 0,
+                "long_cache_write_tokens": 0,
+            },
             "completion_tokens_details": {
                 "reasoning_tokens": 3,
                 "audio_tokens": 0,

@@ -1,5 +1,6 @@
 """What is refused, and in whose words."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from omnix_kit.errors import Reason, error_for
 
 from .conftest import Gateway
+from .contents import PNG
 from .fakes import ADMIN, Backends
 
 PATH = "/v1/chat/completions"
@@ -33,8 +35,9 @@ BAD: list[tuple[Any, str | None, str]] = [
     ({"model": "m", "messages": [USER], "stream_options": {}}, "stream_options", "invalid_request"),
     ({"model": "m", "messages": [USER], "tool_choice": "auto"}, "tool_choice", "invalid_request"),
     ({"model": "m", "messages": [USER], "metadata": {"a": "b" * 513}}, "metadata.a", "invalid_request"),
-    ({"model": "m", "messages": [USER], "logprobs": True}, "logprobs", "unsupported_parameter"),
-    ({"model": "m", "messages": [USER], "top_logprobs": 2}, "top_logprobs", "unsupported_parameter"),
+    ({"model": "m", "messages": [USER], "top_logprobs": 2}, "top_logprobs", "invalid_request"),
+    ({"model": "m", "messages": [USER], "top_logprobs": 2, "logprobs": False}, "top_logprobs", "invalid_request"),
+    ({"model": "m", "messages": [USER], "top_logprobs": 21, "logprobs": True}, "top_logprobs", "invalid_request"),
     ({"model": "m", "messages": [USER], "audio": {"voice": "a"}}, "audio", "unsupported_parameter"),
     ({"model": "m", "messages": [USER], "modalities": ["audio"]}, "modalities", "unsupported_parameter"),
     ({"model": "m", "messages": [USER], "functions": []}, "functions", "unsupported_parameter"),
@@ -103,12 +106,13 @@ async def test_large_bodies_are_refused_unless_they_carry_media(gateway: Gateway
 
     refused = await gateway.http.post(PATH, content=endless())
     assert refused.status_code == 413
-    url = "data:image/png;base64," + "QUJD" * 1024 * 700
+    png = base64.b64encode(PNG + b"ABC" * 1024 * 700).decode()
+    url = f"data:image/png;base64,{png}"
     parts = [{"type": "image_url", "image_url": {"url": url, "detail": "low"}}]
     taken = await gateway.http.post(PATH, json={"model": "m", "messages": [{"role": "user", "content": parts}]})
     assert taken.status_code == 200
     image = behind.router.asked[0].request.messages[0].parts[0].image
-    assert (len(image.data), image.media_type, image.detail) == (1024 * 700 * 3, "image/png", "low")
+    assert (len(image.data), image.media_type, image.detail) == (1024 * 700 * 3 + len(PNG), "image/png", "low")
     for method, path in (("POST", "/v1/keys"),):
         refused = await gateway.http.request(
             method, path, content=b"a" * 2_000_000, headers={"authorization": f"Bearer {ADMIN}"}

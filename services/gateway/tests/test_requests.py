@@ -3,6 +3,7 @@
 from omnix.completion.v1 import completion_pb2 as pb
 
 from .conftest import Gateway
+from .contents import PDF, PNG, data_url
 from .fakes import Backends
 
 PATH = "/v1/chat/completions"
@@ -20,9 +21,9 @@ async def test_everything_asked_arrives(gateway: Gateway, behind: Backends) -> N
                 "name": "ann",
                 "content": [
                     {"type": "text", "text": "t", "prompt_cache_breakpoint": {"mode": "explicit"}},
-                    {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                    {"type": "image_url", "image_url": {"url": data_url(PNG, "image/png")}},
                     {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}},
-                    {"type": "file", "file": {"file_data": "data:application/pdf;base64,QUJD", "filename": "a.pdf"}},
+                    {"type": "file", "file": {"file_data": data_url(PDF, "application/pdf"), "filename": "a.pdf"}},
                     {"type": "file", "file": {"file_id": "file-1"}},
                 ],
             },
@@ -52,7 +53,8 @@ async def test_everything_asked_arrives(gateway: Gateway, behind: Backends) -> N
         "logit_bias": {"5": -100},
         "prediction": {"type": "content", "content": "x"},
         "verbosity": "low",
-        "logprobs": False,
+        "logprobs": True,
+        "top_logprobs": 5,
         "modalities": ["text"],
     }
     answer = await gateway.http.post(PATH, json=body)
@@ -63,9 +65,9 @@ async def test_everything_asked_arrives(gateway: Gateway, behind: Backends) -> N
     user = request.messages[2]
     assert [part.WhichOneof("kind") for part in user.parts] == ["text", "image", "audio", "file", "file"]
     assert user.parts[0].cache_breakpoint
-    assert user.parts[1].image.url == "https://example.com/a.png"
+    assert (user.parts[1].image.data, user.parts[1].image.media_type) == (PNG, "image/png")
     assert (user.parts[2].audio.data, user.parts[2].audio.format) == (b"ABC", "wav")
-    assert (user.parts[3].file.media_type, user.parts[3].file.data) == ("application/pdf", b"ABC")
+    assert (user.parts[3].file.media_type, user.parts[3].file.data) == ("application/pdf", PDF)
     assert [message.role for message in request.messages] == [
         pb.ROLE_SYSTEM,
         pb.ROLE_DEVELOPER,
@@ -81,6 +83,7 @@ async def test_everything_asked_arrives(gateway: Gateway, behind: Backends) -> N
     assert request.sampling.HasField("presence_penalty")
     assert (request.max_output_tokens, request.candidate_count, request.seed) == (10, 2, -5)
     assert list(request.stop) == ["x"]
+    assert (request.logprobs, request.top_logprobs) == (True, 5)
     assert request.reasoning.effort == pb.Reasoning.EFFORT_EXTRA_HIGH
     assert (request.reasoning.budget_tokens, request.reasoning.include) == (100, True)
     assert request.compute_mode == pb.COMPUTE_MODE_ULTRA_THINK

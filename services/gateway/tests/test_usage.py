@@ -12,7 +12,13 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     entry.event.outcome = usage_pb2.ATTEMPT_OUTCOME_CANCELLED
     entry.event.usage.estimated = True
     entry.event.usage.output_tokens = 5
+    entry.event.usage.long_cache_write_input_tokens = 3
+    entry.event.usage.audio_input_tokens = 2
+    entry.event.price.currency = "USD"
+    entry.event.price.tiers.add(above_input_tokens=200_000)
     unpriced = usage_pb2.UsageEntry()
+    unpriced.event.completion_id = "c" * 32
+    unpriced.event.operation = usage_pb2.OPERATION_EMBEDDINGS
     behind.usage.answer = usage_service_pb2.ListUsageEntriesResponse(entries=[entry, unpriced], next_page_token="t")
     query = {
         "completion_id": f"chatcmpl-{'b' * 32}",
@@ -30,6 +36,9 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
         False,
     )
     assert (first["outcome"], first["completion_id"]) == ("cancelled", f"chatcmpl-{'b' * 32}")
+    assert (first["operation"], first["long_cache_write_input_tokens"], first["audio_input_tokens"]) == ("chat", 3, 2)
+    assert first["pricing"]["tiers"][0]["above_input_tokens"] == 200_000
+    assert (second["operation"], second["completion_id"], second["pricing"]) == ("embeddings", f"embd-{'c' * 32}", None)
     assert (second["cost_micros"], second["cost"], second["unpriced"]) == (None, None, True)
     asked = behind.usage.asked[0]
     assert (asked.filter.tenant_id, asked.filter.key_id, asked.filter.completion_id) == ("default", "member", "b" * 32)

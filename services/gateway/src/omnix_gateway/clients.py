@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from omnix.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
 from omnix.completion.v1 import completion_pb2
+from omnix.embedding.v1 import embedding_pb2
 from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from omnix_kit.caller import Caller
@@ -14,6 +15,18 @@ from omnix_gateway.chat.convert import caller_to_proto
 from omnix_gateway.errors import in_callers_words
 
 Started = router_service_pb2.StartCompletionResponse
+
+
+class _CallersWords:
+    """Parameters in errors are named as callers wrote them. A class, because it is on the hot path."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        if isinstance(exc, OmnixError):
+            told = in_callers_words(exc)
+            if told is not exc:
+                raise told from exc
 
 
 class Router:
@@ -31,13 +44,8 @@ class Router:
         asked = router_service_pb2.CompleteRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request
         )
-        try:
+        with _CallersWords():
             return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
-        except OmnixError as exc:
-            told = in_callers_words(exc)
-            if told is exc:
-                raise
-            raise told from exc
 
     async def start(
         self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest, chunk_subject: str
@@ -46,13 +54,17 @@ class Router:
         asked = router_service_pb2.StartCompletionRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request, chunk_subject=chunk_subject
         )
-        try:
+        with _CallersWords():
             return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
-        except OmnixError as exc:
-            told = in_callers_words(exc)
-            if told is exc:
-                raise
-            raise told from exc
+
+    async def embed(
+        self, completion_id: str, caller: Caller, request: embedding_pb2.EmbeddingRequest
+    ) -> router_service_pb2.EmbedResponse:
+        asked = router_service_pb2.EmbedRequest(
+            completion_id=completion_id, caller=caller_to_proto(caller), request=request
+        )
+        with _CallersWords():
+            return await self._remote.call(self._stub.Embed, asked, timeout=self._completion_timeout)
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         asked = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)

@@ -1,6 +1,8 @@
 """Keys, models and usage: protobuf to what the API tells."""
 
+from collections.abc import Mapping
 from datetime import UTC
+from typing import Final, Literal, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import UNSET
@@ -12,8 +14,11 @@ from omnix_kit.convert import datetime_from, error_from_proto, timestamp
 
 from omnix_gateway import schema
 from omnix_gateway.chat.answer import decimal
+from omnix_gateway.chat.convert import EFFORT_NAMES, MODE_NAMES
 from omnix_gateway.errors import error_body
 from omnix_gateway.identity import Identity, Role
+
+Control = Literal["none", "fixed", "switch", "effort", "budget"]
 
 _ROLES = {account_pb2.KEY_ROLE_ADMIN: Role.ADMIN, account_pb2.KEY_ROLE_MEMBER: Role.MEMBER}
 _ROLES_TO_PROTO = {role: proto for proto, role in _ROLES.items()}
@@ -23,11 +28,24 @@ _OUTCOMES = {
     usage_pb2.ATTEMPT_OUTCOME_CANCELLED: "cancelled",
     usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED: "interrupted",
 }
-_MODES = {
-    completion_pb2.COMPUTE_MODE_FLASH: "flash",
-    completion_pb2.COMPUTE_MODE_THINK: "think",
-    completion_pb2.COMPUTE_MODE_ULTRA_THINK: "ultra-think",
+
+
+_CONTROLS: Final[Mapping[int, Control]] = {
+    completion_pb2.ReasoningPlan.CONTROL_NONE: "none",
+    completion_pb2.ReasoningPlan.CONTROL_FIXED: "fixed",
+    completion_pb2.ReasoningPlan.CONTROL_SWITCH: "switch",
+    completion_pb2.ReasoningPlan.CONTROL_EFFORT: "effort",
+    completion_pb2.ReasoningPlan.CONTROL_BUDGET: "budget",
 }
+
+
+class _Rates(TypedDict):
+    input: str
+    output: str
+    cached_input: str | None
+    cache_write: str | None
+    long_cache_write: str | None
+    reasoning: str | None
 
 
 def identity_from_proto(key: account_pb2.Key, key_sha256: bytes) -> Identity:
@@ -102,6 +120,7 @@ def model_from_proto(model: router_pb2.Model) -> schema.Model:
         context_window=model.context_window or None,
         max_output_tokens=model.max_output_tokens or None,
         capabilities=list(model.capabilities),
+        reasoning=_reasoning_from_proto(model.reasoning) if model.HasField("reasoning") else None,
         pricing=price_from_proto(model.price) if model.HasField("price") else None,
         retirement=None if retires is None else int(retires.timestamp()),
         sandbox=model.sandbox,
@@ -110,19 +129,46 @@ def model_from_proto(model: router_pb2.Model) -> schema.Model:
     )
 
 
-def price_from_proto(price: usage_pb2.Price) -> schema.Pricing:
-    def optional(field: str) -> str | None:
-        return decimal(getattr(price, field)) if price.HasField(field) else None  # type: ignore[arg-type]
+def _reasoning_from_proto(reasoning: router_pb2.ReasoningControl) -> schema.ReasoningControl | None:
+    control = _CONTROLS.get(reasoning.control)
+    if control is None:
+        return None
+    return schema.ReasoningControl(
+        control=control,
+        efforts=[EFFORT_NAMES[effort] for effort in reasoning.efforts if effort in EFFORT_NAMES],
+        min_budget_tokens=reasoning.min_budget_tokens or None,
+        max_budget_tokens=reasoning.max_budget_tokens or None,
+        can_disable=reasoning.can_disable,
+        modes=[MODE_NAMES[mode] for mode in reasoning.modes if mode in MODE_NAMES],
+    )
 
+
+def price_from_proto(price: usage_pb2.Price) -> schema.Pricing:
     return schema.Pricing(
         currency=price.currency,
-        input=decimal(price.input_micros_per_million),
-        output=decimal(price.output_micros_per_million),
-        cached_input=optional("cached_input_micros_per_million"),
-        cache_write=optional("cache_write_micros_per_million"),
-        reasoning=optional("reasoning_micros_per_million"),
+        **_rates(price),
+        audio_input=_optional(price, "audio_input_micros_per_million"),
+        audio_output=_optional(price, "audio_output_micros_per_million"),
+        batch_input=_optional(price, "batch_input_micros_per_million"),
+        batch_output=_optional(price, "batch_output_micros_per_million"),
+        tiers=[schema.Tier(above_input_tokens=tier.above_input_tokens, **_rates(tier)) for tier in price.tiers],
         effective=price.effective_time.seconds,
     )
+
+
+def _rates(rates: usage_pb2.Price | usage_pb2.PriceTier) -> _Rates:
+    return {
+        "input": decimal(rates.input_micros_per_million),
+        "output": decimal(rates.output_micros_per_million),
+        "cached_input": _optional(rates, "cached_input_micros_per_million"),
+        "cache_write": _optional(rates, "cache_write_micros_per_million"),
+        "long_cache_write": _optional(rates, "long_cache_write_micros_per_million"),
+        "reasoning": _optional(rates, "reasoning_micros_per_million"),
+    }
+
+
+def _optional(rates: usage_pb2.Price | usage_pb2.PriceTier, field: str) -> str | None:
+    return decimal(getattr(rates, field)) if rates.HasField(field) else None  # type: ignore[arg-type]
 
 
 def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.UsageFilter:
@@ -131,7 +177,7 @@ def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage
         tenant_id=identity.tenant_id,
         key_id=(query.key_id or "") if identity.role is Role.ADMIN else identity.key_id,
         user_id=query.user_id or "",
-        completion_id=(query.completion_id or "").removeprefix("chatcmpl-"),
+        completion_id=(query.completion_id or "").removeprefix("chatcmpl-").removeprefix("embd-"),
         model=query.model or "",
         provider=query.provider or "",
     )
@@ -160,9 +206,11 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
     event = entry.event
     usage = event.usage
     cost = entry.cost_micros if entry.HasField("cost_micros") else None
+    embeds = event.operation == usage_pb2.OPERATION_EMBEDDINGS
     return schema.UsageEntry(
         id=event.attempt_id,
-        completion_id=f"chatcmpl-{event.completion_id}",
+        completion_id=f"{'embd' if embeds else 'chatcmpl'}-{event.completion_id}",
+        operation="embeddings" if embeds else "chat",
         attempt=event.attempt,
         key_id=event.caller.key_id,
         user_id=event.caller.user_id or None,
@@ -171,7 +219,7 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         provider=event.provider,
         model=event.model,
         route=event.route or None,
-        mode=_MODES.get(event.compute_mode) if event.HasField("compute_mode") else None,
+        mode=MODE_NAMES.get(event.compute_mode) if event.HasField("compute_mode") else None,
         streamed=event.streamed,
         outcome=_OUTCOMES.get(event.outcome, "unknown"),
         error=error_body(error_from_proto(event.error)) if event.HasField("error") else None,
@@ -179,6 +227,7 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         output_tokens=usage.output_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         cache_write_input_tokens=usage.cache_write_input_tokens,
+        long_cache_write_input_tokens=usage.long_cache_write_input_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         audio_input_tokens=usage.audio_input_tokens,
         audio_output_tokens=usage.audio_output_tokens,
@@ -187,6 +236,7 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         cost=None if cost is None else decimal(cost),
         currency=entry.currency or None,
         unpriced=cost is None,
+        pricing=price_from_proto(event.price) if event.HasField("price") else None,
         start_time=_time(event.start_time),
         end_time=_time(event.end_time),
         record_time=_time(entry.record_time),

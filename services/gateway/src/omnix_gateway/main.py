@@ -3,11 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from omnix_kit.addresses import Rules
+from omnix_kit.guarded import Fetcher, FetchLimits
 from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import Remote
 from omnix_kit.runtime import Process, run
 
 from omnix_gateway.authentication import Authenticator
+from omnix_gateway.chat.content.fetching import Fetching
+from omnix_gateway.chat.content.media import MediaLimits, MediaRules
 from omnix_gateway.clients import Accounts, Router, UsageMetering
 from omnix_gateway.handlers import Handlers
 from omnix_gateway.http.app import application
@@ -17,6 +21,7 @@ from omnix_gateway.http.door import Door
 from omnix_gateway.http.server import bind, bounded_head, http_server
 from omnix_gateway.routes.completions import Completions
 from omnix_gateway.routes.documents import document_routes
+from omnix_gateway.routes.embeddings import EmbeddingRoute
 from omnix_gateway.routes.health import health_routes
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.models import model_routes
@@ -57,9 +62,15 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         await stack.enter_async_context(streams.watched())
 
         bodies = Bodies(_body_limits(settings))
+        places = Rules.of(settings.fetch_ports, settings.fetch_allowed_hosts)
+        fetcher = await stack.enter_async_context(Fetcher(_fetch_limits(settings, places)))
+        media = MediaRules(_media_limits(settings), settings.fetch, places)
         app = application(
             [
-                Completions(router, authenticator, streams, bodies, settings.json_depth).route(),
+                Completions(
+                    router, authenticator, streams, bodies, settings.json_depth, media, Fetching(fetcher)
+                ).route(),
+                EmbeddingRoute(router, authenticator, bodies, settings.embedding_limit, settings.json_depth).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
                 *usage_routes(metering),
@@ -105,6 +116,27 @@ def _body_limits(settings: Settings) -> BodyLimits:
         media=max(settings.media_limit, settings.json_limit),
         in_hand=settings.media_in_hand,
         timeout=settings.body_timeout.total_seconds(),
+    )
+
+
+def _fetch_limits(settings: Settings, places: Rules) -> FetchLimits:
+    return FetchLimits(
+        rules=places,
+        timeout=settings.fetch_timeout,
+        redirects=settings.fetch_redirects,
+        at_once=settings.fetches_at_once,
+        at_once_per_owner=settings.fetches_at_once_per_key,
+    )
+
+
+def _media_limits(settings: Settings) -> MediaLimits:
+    return MediaLimits(
+        image=settings.image_limit,
+        audio=settings.audio_limit,
+        file=settings.file_limit,
+        video=settings.video_limit,
+        total=settings.media_limit,
+        parts=settings.media_parts,
     )
 
 

@@ -11,6 +11,7 @@ from omnix_gateway import schema
 from omnix_gateway.chat.answer import ChatCompletion
 from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.chat.sse import ErrorEvent
+from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 
@@ -60,6 +61,15 @@ _COMPLETION_HEADERS: Final = (
     Header("openai-processing-ms", "Time to the answer's beginning."),
 )
 
+_REASONING_HEADERS: Final = (
+    Header("x-omnix-mode", "The compute mode that was honoured."),
+    Header(
+        "x-omnix-reasoning",
+        "How reasoning was controlled: an effort, a number of tokens, `on`, `none`, or `fixed` where it cannot be.",
+    ),
+    Header("x-omnix-reasoning-note", "Why this differs from what was asked."),
+)
+
 OPERATIONS: Final = (
     Operation(
         "post",
@@ -72,6 +82,18 @@ OPERATIONS: Final = (
         errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
         streamed=True,
         headers=(Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),),
+        answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS),
+    ),
+    Operation(
+        "post",
+        "/v1/embeddings",
+        "create_embedding",
+        "Embeddings",
+        "Turn texts into vectors.",
+        answer=EmbeddingList,
+        body=EmbeddingRequest,
+        errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
+        description="One vector for each input, in their order.",
         answer_headers=_COMPLETION_HEADERS,
     ),
     Operation(

@@ -10,17 +10,45 @@ from omnix_gateway.errors import ErrorBody
 PageSize = Annotated[int, Meta(ge=1, le=1000)]
 
 
-class Pricing(Struct, kw_only=True):
+class Rates(Struct, kw_only=True):
     """Decimal strings for a million tokens; null means as other units of the direction."""
 
-    currency: str
-    unit: Literal["1M tokens"] = "1M tokens"
     input: str
     output: str
     cached_input: str | None
     cache_write: str | None
+    long_cache_write: str | None
     reasoning: str | None
+
+
+class Tier(Rates, kw_only=True):
+    """Rates that hold for the whole attempt when the prompt has more tokens than this."""
+
+    above_input_tokens: int
+
+
+class Pricing(Rates, kw_only=True):
+    """What units cost; `batch_*` is what the vendor asks for its batch processing."""
+
+    currency: str
+    unit: Literal["1M tokens"] = "1M tokens"
+    audio_input: str | None
+    audio_output: str | None
+    batch_input: str | None
+    batch_output: str | None
+    tiers: list[Tier]
     effective: int
+
+
+class ReasoningControl(Struct, kw_only=True):
+    """How a model's reasoning is controlled, and which values of `mode` it can do."""
+
+    control: Literal["none", "fixed", "switch", "effort", "budget"]
+    efforts: list[str]
+    min_budget_tokens: int | None
+    max_budget_tokens: int | None
+    can_disable: bool
+    modes: list[str]
 
 
 class Target(Struct, kw_only=True):
@@ -46,6 +74,7 @@ class Model(Struct, kw_only=True):
     context_window: int | None
     max_output_tokens: int | None
     capabilities: list[str]
+    reasoning: ReasoningControl | None
     pricing: Pricing | None
     retirement: int | None
     sandbox: bool
@@ -74,11 +103,12 @@ class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UsageEntry(Struct, kw_only=True):
-    """One attempt in the ledger. `cost` is a decimal string; null when unpriced."""
+    """One attempt in the ledger. `cost` is a decimal string; null when unpriced. `pricing` is what held then."""
 
     id: str
     object: Literal["usage.entry"] = "usage.entry"
     completion_id: str
+    operation: Literal["chat", "embeddings"]
     attempt: int
     key_id: str
     user_id: str | None
@@ -95,6 +125,7 @@ class UsageEntry(Struct, kw_only=True):
     output_tokens: int
     cached_input_tokens: int
     cache_write_input_tokens: int
+    long_cache_write_input_tokens: int
     reasoning_tokens: int
     audio_input_tokens: int
     audio_output_tokens: int
@@ -103,6 +134,7 @@ class UsageEntry(Struct, kw_only=True):
     cost: str | None
     currency: str | None
     unpriced: bool
+    pricing: Pricing | None
     start_time: str
     end_time: str
     record_time: str

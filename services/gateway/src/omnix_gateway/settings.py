@@ -3,15 +3,21 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
+from omnix_kit.addresses import Rules
 from omnix_kit.settings import Duration, Port, ServiceSettings
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
+
+from omnix_gateway.chat.content.media import FromAddresses
 
 _MIB = 1024 * 1024
 
 
 def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Listed = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(ServiceSettings):
@@ -27,10 +33,31 @@ class Settings(ServiceSettings):
     """Requests in hand at once, open streams included; the next one is refused."""
     json_limit: int = Field(default=_MIB, ge=1024)
     """Bytes a body may have, inline media apart."""
+    embedding_limit: int = Field(default=8 * _MIB, ge=1024)
+    """Bytes a body that asks for embeddings may have."""
     media_limit: int = Field(default=20 * _MIB, ge=1024)
-    """Bytes a body with inline media may have altogether."""
+    """Bytes a body with inline media may have altogether, and what all media of a request may have, decoded."""
     media_in_hand: int = Field(default=512 * _MIB, ge=1024)
     """Bytes of bodies beyond ``json_limit`` held at once by the process."""
+    image_limit: int = Field(default=10 * _MIB, ge=1024)
+    """Bytes of one image, decoded."""
+    audio_limit: int = Field(default=20 * _MIB, ge=1024)
+    file_limit: int = Field(default=20 * _MIB, ge=1024)
+    video_limit: int = Field(default=20 * _MIB, ge=1024)
+    media_parts: int = Field(default=100, ge=1)
+    """Images, sounds, films and files that one request may have."""
+
+    fetch: FromAddresses = FromAddresses.FETCH
+    """What happens to an address that stands for an image, a film or a file."""
+    fetch_allowed_hosts: Listed = Field(default_factory=list)
+    """Hosts, hosts with a port, and networks that may be fetched from though they are not public; comma separated."""
+    fetch_ports: Annotated[list[Port], NoDecode, BeforeValidator(_listed)] = Field(default=[80, 443])
+    fetch_timeout: Duration = timedelta(seconds=10)
+    """For fetching one address, redirects and waiting for a turn included."""
+    fetch_redirects: int = Field(default=3, ge=0, le=10)
+    fetches_at_once: int = Field(default=64, ge=1)
+    fetches_at_once_per_key: int = Field(default=8, ge=1)
+
     json_depth: int = Field(default=64, ge=8, le=200)
     header_limit: int = Field(default=16 * 1024, ge=1024)
     head_timeout: Duration = timedelta(seconds=10)
@@ -61,5 +88,11 @@ class Settings(ServiceSettings):
     stalled_client_timeout: Duration = timedelta(seconds=30)
     """How long a client may take to read what was sent to it, before its connection is cut."""
 
-    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(default_factory=list)
+    cors_origins: Listed = Field(default_factory=list)
     """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""
+
+    @field_validator("fetch_allowed_hosts")
+    @classmethod
+    def _readable(cls, entries: list[str]) -> list[str]:
+        Rules.of((), entries)
+        return entries

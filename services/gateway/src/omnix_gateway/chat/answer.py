@@ -17,6 +17,7 @@ class PromptTokens(Struct):
     cached_tokens: int = 0
     audio_tokens: int = 0
     cache_write_tokens: int = 0
+    long_cache_write_tokens: int = 0
 
 
 class CompletionTokens(Struct):
@@ -69,10 +70,30 @@ class Message(Struct, kw_only=True):
     reasoning_details: list[ReasoningDetail] | UnsetType = UNSET
 
 
+class TopLogprob(Struct):
+    """`bytes` are those of UTF-8; null where the vendor does not tell them."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(Struct):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+    top_logprobs: list[TopLogprob]
+
+
+class Logprobs(Struct):
+    content: list[TokenLogprob] | None
+    refusal: list[TokenLogprob] | None
+
+
 class Choice(Struct, kw_only=True):
     index: int
     message: Message
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: str
 
 

@@ -2,40 +2,51 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, assert_never
 
 from msgspec import UNSET
 from omnix.common.v1 import caller_pb2
 from omnix.completion.v1 import completion_pb2 as pb
-from omnix.router.v1 import router_pb2, router_service_pb2
+from omnix.router.v1 import router_service_pb2
 from omnix_kit.caller import Caller
 from omnix_kit.errors import PlatformError, Reason, error_for
 
 from omnix_gateway.chat import answer, translate
+from omnix_gateway.chat.content.convert import mark_cached, part_to_proto, parts_to_proto
+from omnix_gateway.chat.content.media import Media
 from omnix_gateway.chat.schema import (
     AssistantMessage,
-    AudioPart,
     ChatRequest,
     CustomCallItem,
     CustomTool,
     DeveloperMessage,
-    FilePart,
     FunctionCallItem,
     FunctionChoice,
     FunctionMessage,
     FunctionTool,
-    ImagePart,
     JsonObjectFormat,
     JsonSchemaFormat,
     Message,
     RefusalPart,
     SystemMessage,
     TextFormat,
-    TextPart,
     ToolMessage,
     UserMessage,
 )
 from omnix_gateway.errors import invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How reasoning was controlled; what is empty is not told."""
+
+    mode: str = ""
+    reasoning: str = ""
+    """An effort's name, a number of tokens, `on`, `none`, or `fixed` where it cannot be controlled."""
+    note: str = ""
+    """Why this differs from what was asked."""
+
 
 CompletionRequest = pb.CompletionRequest
 CompleteResponse = router_service_pb2.CompleteResponse
@@ -54,6 +65,8 @@ _MODES: Final = {
     "think": pb.COMPUTE_MODE_THINK,
     "ultra-think": pb.COMPUTE_MODE_ULTRA_THINK,
 }
+EFFORT_NAMES: Final = {number: name for name, number in _EFFORTS.items()}
+MODE_NAMES: Final = {number: name for name, number in _MODES.items()}
 _CHOICES: Final = {
     "none": pb.ToolChoice.MODE_NONE,
     "auto": pb.ToolChoice.MODE_AUTO,
@@ -74,26 +87,29 @@ def caller_to_proto(caller: Caller) -> caller_pb2.Caller:
     )
 
 
-def request_to_proto(request: ChatRequest) -> pb.CompletionRequest:
-    """Say a checked request in OmniX's words.
+def request_to_proto(request: ChatRequest, media: Media) -> pb.CompletionRequest:
+    """Say a checked request in OmniX's words. ``media`` learns what is inside, and what is to be fetched.
 
-    :raises CallerError: for data that is no base64, addresses that are neither http nor https, text that is no Unicode.
+    :raises CallerError: for data that is no base64 or not what it is said to be, addresses that are not public, too
+        much of either, text that is no Unicode.
     """
     try:
-        return _request(request)
+        return _request(request, media)
     except UnicodeEncodeError:
         raise invalid("A text contains half of a surrogate pair, which is not valid Unicode.") from None
 
 
-def _request(request: ChatRequest) -> pb.CompletionRequest:
+def _request(request: ChatRequest, media: Media) -> pb.CompletionRequest:
     proto = pb.CompletionRequest(
         model=request.model,
-        messages=[_message(message, f"messages.{index}") for index, message in enumerate(request.messages)],
+        messages=[_message(message, index, media) for index, message in enumerate(request.messages)],
         max_output_tokens=translate.max_output_tokens(request),
         seed=request.seed,
         candidate_count=request.n,
         parallel_tool_calls=request.parallel_tool_calls,
         end_user=request.safety_identifier or request.user or "",
+        logprobs=request.logprobs or False,
+        top_logprobs=request.top_logprobs,
     )
     sampling = proto.sampling
     if request.temperature is not None:
@@ -132,27 +148,28 @@ def _request(request: ChatRequest) -> pb.CompletionRequest:
     return proto
 
 
-def _message(message: Message, at: str) -> pb.Message:
+def _message(message: Message, index: int, media: Media) -> pb.Message:
     match message:
         case UserMessage(content=content, name=name):
-            return pb.Message(role=pb.ROLE_USER, name=name or "", parts=_parts(content, f"{at}.content"))
+            return pb.Message(role=pb.ROLE_USER, name=name or "", parts=parts_to_proto(content, index, media))
         case AssistantMessage():
-            return _assistant(message, at)
+            return _assistant(message, index, media)
         case SystemMessage(content=content, name=name):
-            return pb.Message(role=pb.ROLE_SYSTEM, name=name or "", parts=_parts(content, f"{at}.content"))
+            return pb.Message(role=pb.ROLE_SYSTEM, name=name or "", parts=parts_to_proto(content, index, media))
         case DeveloperMessage(content=content, name=name):
-            return pb.Message(role=pb.ROLE_DEVELOPER, name=name or "", parts=_parts(content, f"{at}.content"))
+            return pb.Message(role=pb.ROLE_DEVELOPER, name=name or "", parts=parts_to_proto(content, index, media))
         case ToolMessage(content=content, tool_call_id=call):
-            return pb.Message(role=pb.ROLE_TOOL, tool_call_id=call, parts=_parts(content, f"{at}.content"))
+            return pb.Message(role=pb.ROLE_TOOL, tool_call_id=call, parts=parts_to_proto(content, index, media))
         case FunctionMessage():
             raise AssertionError("refused before")
         case _:
             assert_never(message)
 
 
-def _assistant(message: AssistantMessage, at: str) -> pb.Message:
+def _assistant(message: AssistantMessage, number: int, media: Media) -> pb.Message:
+    at = f"messages.{number}"
     refusal = message.refusal or ""
-    parts = []
+    parts: list[pb.Part] = []
     if isinstance(message.content, str):
         parts.append(pb.Part(text=message.content))
     elif message.content is not None:
@@ -160,7 +177,7 @@ def _assistant(message: AssistantMessage, at: str) -> pb.Message:
             if isinstance(part, RefusalPart):
                 refusal += part.refusal
             else:
-                parts.append(_part(part, f"{at}.content.{index}"))
+                parts.append(part_to_proto(part, number, index, len(parts), media))
     proto = pb.Message(role=pb.ROLE_ASSISTANT, name=message.name or "", parts=parts, refusal=refusal)
     for index, call in enumerate(message.tool_calls or ()):
         proto.tool_calls.append(_call(call, f"{at}.tool_calls.{index}"))
@@ -172,74 +189,23 @@ def _assistant(message: AssistantMessage, at: str) -> pb.Message:
             redacted=translate.base64_bytes(detail.redacted or "", f"{param}.redacted"),
             provider=detail.provider,
         )
-    if message.reasoning_content and not message.reasoning_details:
-        proto.reasoning.add(text=message.reasoning_content)
+    if message.reasoning_content and not any(part.text for part in proto.reasoning):
+        # A stream's reader may have the text and the proofs apart; they belong together.
+        if not proto.reasoning or proto.reasoning[0].redacted:
+            proto.reasoning.insert(0, pb.ReasoningPart())
+        proto.reasoning[0].text = message.reasoning_content
     return proto
 
 
 def _call(call: FunctionCallItem | CustomCallItem, at: str) -> pb.ToolCall:
     match call:
-        case FunctionCallItem(id=id_, function=function, signature=signature):
-            proof = translate.base64_bytes(signature or "", f"{at}.signature")
+        case FunctionCallItem(id=id_, function=function):
+            proof = translate.base64_bytes(*translate.signature(call, at))
             return pb.ToolCall(id=id_, name=function.name, arguments_json=function.arguments, signature=proof)
         case CustomCallItem():
             raise AssertionError("refused before")
         case _:
             assert_never(call)
-
-
-ContentPart = TextPart | ImagePart | AudioPart | FilePart
-
-
-def _parts(content: str | Sequence[ContentPart] | Sequence[TextPart], at: str) -> list[pb.Part]:
-    if isinstance(content, str):
-        return [pb.Part(text=content)]
-    return [_part(part, f"{at}.{index}") for index, part in enumerate(content)]
-
-
-def _part(part: ContentPart, at: str) -> pb.Part:
-    proto = pb.Part(cache_breakpoint=translate.cache_breakpoint(part.prompt_cache_breakpoint, at))
-    match part:
-        case TextPart(text=text):
-            proto.text = text
-        case ImagePart(image_url=image):
-            proto.image.CopyFrom(_image(image.url, image.detail, f"{at}.image_url.url"))
-        case AudioPart(input_audio=audio):
-            proto.audio.data = translate.base64_bytes(audio.data, f"{at}.input_audio.data")
-            proto.audio.format = audio.format
-        case FilePart():
-            proto.file.CopyFrom(_file(part, f"{at}.file"))
-        case _:
-            assert_never(part)
-    return proto
-
-
-def _image(url: str, detail: str | None, param: str) -> pb.Image:
-    media = translate.media_from_url(url, param)
-    if isinstance(media, str):
-        return pb.Image(url=media, detail=detail or "")
-    return pb.Image(data=media.data, media_type=media.media_type, detail=detail or "")
-
-
-def _file(part: FilePart, at: str) -> pb.File:
-    source = part.file
-    given = [name for name in ("file_data", "file_id", "file_url") if getattr(source, name) is not None]
-    if len(given) != 1:
-        raise invalid("A file needs exactly one of 'file_data', 'file_id' and 'file_url'.", at)
-    proto = pb.File(filename=source.filename or "")
-    if source.file_data is not None:
-        if source.file_data[:5].lower() == "data:":
-            media = translate.media_from_url(source.file_data, f"{at}.file_data")
-            if isinstance(media, translate.Inline):
-                proto.data = media.data
-                proto.media_type = media.media_type
-        else:
-            proto.data = translate.base64_bytes(source.file_data, f"{at}.file_data")
-    elif source.file_id is not None:
-        proto.file_id = source.file_id
-    elif source.file_url is not None:
-        proto.url = translate.public_address(source.file_url, f"{at}.file_url")
-    return proto
 
 
 def _tools(tools: Iterable[FunctionTool | CustomTool]) -> Iterable[pb.Tool]:
@@ -249,12 +215,15 @@ def _tools(tools: Iterable[FunctionTool | CustomTool]) -> Iterable[pb.Tool]:
                 parameters = ""
                 if translate.is_given(function.parameters):
                     parameters = translate.raw_text(function.parameters, f"tools.{index}.function.parameters")
-                yield pb.Tool(
+                proto = pb.Tool(
                     name=function.name,
                     description=function.description or "",
                     parameters_json=parameters,
                     strict=function.strict,
                 )
+                if cache := translate.cache(tool, f"tools.{index}"):
+                    mark_cached(proto, cache)
+                yield proto
             case CustomTool():
                 raise AssertionError("refused before")
             case _:
@@ -291,6 +260,7 @@ def usage_from_proto(usage: pb.Usage, cost_micros: int | None) -> answer.Usage:
             cached_tokens=usage.cached_input_tokens,
             audio_tokens=usage.audio_input_tokens,
             cache_write_tokens=usage.cache_write_input_tokens,
+            long_cache_write_tokens=usage.long_cache_write_input_tokens,
         ),
         completion_tokens_details=answer.CompletionTokens(
             reasoning_tokens=usage.reasoning_tokens, audio_tokens=usage.audio_output_tokens
@@ -326,6 +296,7 @@ def _choice(choice: pb.Choice) -> answer.Choice:
     return answer.Choice(
         index=choice.index,
         finish_reason=finish,
+        logprobs=logprobs_from_proto(choice),
         message=answer.Message(
             content="".join(texts) if texts else None,
             refusal=message.refusal or None,
@@ -353,8 +324,42 @@ def reasoning_detail(part: pb.ReasoningPart) -> answer.ReasoningDetail:
     )
 
 
-def attempt_errors(reports: Iterable[router_pb2.AttemptReport]) -> str:
-    """The attempts that failed, as ``x-omnix-attempt-errors`` tells them: ``openai/gpt-4o=provider_timeout, …``."""
-    return ", ".join(
-        f"{report.provider}/{report.model}={report.error_reason.lower()}" for report in reports if report.error_reason
-    )
+def logprobs_from_proto(told: pb.Choice | pb.Chunk) -> answer.Logprobs | None:
+    """What is told of tokens; None when nothing is."""
+    if not told.logprobs and not told.refusal_logprobs:
+        return None
+    return answer.Logprobs(_logprobs(told.logprobs), _logprobs(told.refusal_logprobs))
+
+
+def _logprobs(tokens: Sequence[pb.TokenLogprob]) -> list[answer.TokenLogprob] | None:
+    return [
+        answer.TokenLogprob(
+            token.token,
+            token.logprob,
+            _bytes(token),
+            [answer.TopLogprob(each.token, each.logprob, _bytes(each)) for each in token.top],
+        )
+        for token in tokens
+    ] or None
+
+
+def _bytes(token: pb.TokenLogprob) -> list[int] | None:
+    return list(token.token_bytes) if token.HasField("token_bytes") else None
+
+
+def reasoning_used(response: router_service_pb2.CompleteResponse | router_service_pb2.StartCompletionResponse) -> Used:
+    """How the answer's reasoning was controlled, for the headers."""
+    if not response.HasField("reasoning"):
+        return Used()
+    plan = response.reasoning
+    used = ""
+    match plan.control:
+        case pb.ReasoningPlan.CONTROL_FIXED:
+            used = "fixed"
+        case pb.ReasoningPlan.CONTROL_EFFORT if plan.HasField("effort"):
+            used = EFFORT_NAMES.get(plan.effort, "")
+        case pb.ReasoningPlan.CONTROL_SWITCH if plan.HasField("effort"):
+            used = "none" if plan.effort == pb.Reasoning.EFFORT_NONE else "on"
+        case pb.ReasoningPlan.CONTROL_BUDGET if plan.HasField("budget_tokens"):
+            used = str(plan.budget_tokens) if plan.budget_tokens else "none"
+    return Used(MODE_NAMES.get(plan.mode, "") if plan.HasField("mode") else "", used, plan.note)

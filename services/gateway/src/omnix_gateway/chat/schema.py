@@ -19,27 +19,49 @@ class Wire(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CacheBreakpoint(Wire):
-    """Ask the vendor to cache the prompt up to and including this part."""
+    """Ask the vendor to cache the prompt up to and including this, in OpenAI's words."""
 
     mode: Literal["explicit"]
     ttl: Literal["30m", "12h"] | None = None
 
 
-class TextPart(Wire, tag_field="type", tag="text"):
-    text: str
+class CacheControl(Wire):
+    """The same in Anthropic's words."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
+
+class Cacheable(Wire):
+    """What may end a part of the prompt that is cached."""
+
     prompt_cache_breakpoint: CacheBreakpoint | None = None
+    cache_control: CacheControl | None = None
+
+
+class TextPart(Cacheable, tag_field="type", tag="text", kw_only=True):
+    text: str
 
 
 class ImageUrl(Wire):
-    """`url` is an http(s) address, which the vendor fetches, or a data URL."""
+    """`url` is a data URL, or a public http(s) address, which the gateway fetches."""
 
     url: str
     detail: Literal["auto", "low", "high", "original"] | None = None
 
 
-class ImagePart(Wire, tag_field="type", tag="image_url"):
+class ImagePart(Cacheable, tag_field="type", tag="image_url", kw_only=True):
     image_url: ImageUrl
-    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class VideoUrl(Wire):
+    """`url` is a data URL, or a public http(s) address, which the gateway fetches."""
+
+    url: str
+
+
+class VideoPart(Cacheable, tag_field="type", tag="video_url", kw_only=True):
+    video_url: VideoUrl
 
 
 class InputAudio(Wire):
@@ -49,13 +71,12 @@ class InputAudio(Wire):
     format: Literal["wav", "mp3"]
 
 
-class AudioPart(Wire, tag_field="type", tag="input_audio"):
+class AudioPart(Cacheable, tag_field="type", tag="input_audio", kw_only=True):
     input_audio: InputAudio
-    prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
 class FileSource(Wire):
-    """One of `file_data` (a data URL or base64), `file_id` and OmniX's `file_url` (http or https)."""
+    """One of `file_data` (a data URL or base64), `file_id` and OmniX's `file_url` (a public http(s) address)."""
 
     file_data: str | None = None
     file_id: str | None = None
@@ -63,9 +84,8 @@ class FileSource(Wire):
     file_url: str | None = None
 
 
-class FilePart(Wire, tag_field="type", tag="file"):
+class FilePart(Cacheable, tag_field="type", tag="file", kw_only=True):
     file: FileSource
-    prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
 class RefusalPart(Wire, tag_field="type", tag="refusal"):
@@ -77,12 +97,27 @@ class CalledFunction(Wire):
     arguments: str
 
 
+class GoogleExtra(msgspec.Struct):
+    thought_signature: str | None = None
+
+
+class ExtraContent(msgspec.Struct):
+    """What Google's own OpenAI-compatible endpoint adds; its clients hand it back."""
+
+    google: GoogleExtra | None = None
+
+
 class FunctionCallItem(Wire, tag_field="type", tag="function"):
-    """`signature` is the vendor's proof from the answer (base64), handed back unchanged."""
+    """`signature` is the vendor's proof from the answer (base64), handed back unchanged.
+
+    `index` is what OpenAI's SDK keeps of a stream, and means nothing here.
+    """
 
     id: Text
     function: CalledFunction
     signature: str | None = None
+    extra_content: ExtraContent | None = None
+    index: int | None = None
 
 
 class CalledCustom(Wire):
@@ -102,6 +137,7 @@ class ReasoningDetail(Wire):
     signature: str | None = None
     redacted: str | None = None
     provider: str = ""
+    index: int | None = None
 
 
 class SystemMessage(Wire, tag_field="role", tag="system"):
@@ -115,7 +151,7 @@ class DeveloperMessage(Wire, tag_field="role", tag="developer"):
 
 
 class UserMessage(Wire, tag_field="role", tag="user"):
-    content: str | list[TextPart | ImagePart | AudioPart | FilePart]
+    content: str | list[TextPart | ImagePart | AudioPart | VideoPart | FilePart]
     name: Name | None = None
 
 
@@ -132,7 +168,9 @@ class AssistantMessage(Wire, tag_field="role", tag="assistant"):
 
 
 class ToolMessage(Wire, tag_field="role", tag="tool"):
-    content: str | list[TextPart]
+    """OpenAI's has text alone; images and files are OmniX's."""
+
+    content: str | list[TextPart | ImagePart | FilePart]
     tool_call_id: Text
 
 
@@ -153,7 +191,7 @@ class FunctionDefinition(Wire):
     strict: bool | None = None
 
 
-class FunctionTool(Wire, tag_field="type", tag="function"):
+class FunctionTool(Cacheable, tag_field="type", tag="function", kw_only=True):
     function: FunctionDefinition
 
 
@@ -233,6 +271,8 @@ class ChatRequest(Wire):
     parallel_tool_calls: bool | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     metadata: dict[str, str] | None = None
     user: str | None = None
     safety_identifier: str | None = None
@@ -251,10 +291,8 @@ class ChatRequest(Wire):
     audio: Raw = msgspec.field(default_factory=Raw)
     function_call: Raw = msgspec.field(default_factory=Raw)
     functions: Raw = msgspec.field(default_factory=Raw)
-    logprobs: bool | None = None
     modalities: list[Literal["text", "audio"]] | None = None
     moderation: Raw = msgspec.field(default_factory=Raw)
-    top_logprobs: int | None = None
     web_search_options: Raw = msgspec.field(default_factory=Raw)
 
     # OmniX's own.

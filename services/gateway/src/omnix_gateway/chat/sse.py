@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from omnix_kit.errors import OmnixError
 
-from omnix_gateway.chat.convert import FINISH_REASONS, reasoning_detail, usage_from_proto
+from omnix_gateway.chat.convert import FINISH_REASONS, logprobs_from_proto, usage_from_proto
+from omnix_gateway.chat.reasoning import Blocks
 from omnix_gateway.errors import ErrorBody, error_body
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Encoder:
     """Writes the events of one stream.
 
     The id of an event is the number of its chunk. What an event says depends on the chunks before it only through the
-    role, which comes with an alternative's first chunk, so a resumed stream is equal byte for byte.
+    role, which comes with an alternative's first chunk, and the numbers of its reasoning's blocks; ``skip`` keeps both,
+    so a resumed stream is equal byte for byte.
     """
 
     def __init__(self, completion_id: str, start: "Start", include_usage: bool) -> None:
@@ -42,10 +44,20 @@ class Encoder:
         self._end = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._tail = _TAIL + self._end
         self._began: set[int] = set()
+        self._reasoning: dict[int, Blocks] = {}
 
     def skip(self, chunks: "Sequence[Chunk]") -> None:
         """Take note of chunks that the client has already."""
-        self._began.update(chunk.choice_index for chunk in chunks)
+        for chunk in chunks:
+            self._began.add(chunk.choice_index)
+            if chunk.HasField("reasoning"):
+                self._detail(chunk)
+
+    def _detail(self, chunk: "Chunk") -> dict[str, object] | None:
+        blocks = self._reasoning.get(chunk.choice_index)
+        if blocks is None:
+            blocks = self._reasoning[chunk.choice_index] = Blocks()
+        return blocks.detail(chunk.reasoning)
 
     def write(self, parts: list[bytes], first_seq: int, chunks: "Sequence[Chunk]") -> None:
         """Append the events of chunks that follow each other."""
@@ -58,6 +70,8 @@ class Encoder:
                 continue
             finish = FINISH_REASONS.get(chunk.finish_reason)
             choice = {"index": index, "delta": self._delta(chunk), "logprobs": None, "finish_reason": finish}
+            if chunk.logprobs or chunk.refusal_logprobs:
+                choice["logprobs"] = logprobs_from_proto(chunk)
             parts += (b"id: %d" % seq, self._head, b',"choices":[', _encode(choice), b"]", self._end)
 
     def _delta(self, chunk: "Chunk") -> dict[str, object]:
@@ -72,8 +86,8 @@ class Encoder:
             delta["refusal"] = chunk.refusal
         if chunk.HasField("reasoning"):
             delta["reasoning_content"] = chunk.reasoning.text
-            if chunk.reasoning.signature or chunk.reasoning.redacted:
-                delta["reasoning_details"] = [reasoning_detail(chunk.reasoning)]
+            if detail := self._detail(chunk):
+                delta["reasoning_details"] = [detail]
         if chunk.tool_calls:
             calls = []
             for call in chunk.tool_calls:
@@ -101,7 +115,14 @@ class Encoder:
 
 
 def _is_text_only(chunk: "Chunk") -> bool:
-    return not (chunk.finish_reason or chunk.tool_calls or chunk.refusal or chunk.HasField("reasoning"))
+    return not (
+        chunk.finish_reason
+        or chunk.tool_calls
+        or chunk.refusal
+        or chunk.logprobs
+        or chunk.refusal_logprobs
+        or chunk.HasField("reasoning")
+    )
 
 
 class StreamError(ErrorBody, kw_only=True):

@@ -11,20 +11,24 @@ from typing import Final
 import msgspec
 from omnix_kit.errors import CallerError, Reason
 
-from omnix_gateway.chat.addresses import is_public
 from omnix_gateway.chat.schema import (
     AllowedToolsChoice,
     AssistantMessage,
     AudioPart,
-    CacheBreakpoint,
+    Cacheable,
     ChatRequest,
     CustomCallItem,
     CustomChoice,
     CustomTool,
     FilePart,
+    FunctionCallItem,
     FunctionMessage,
     ImagePart,
+    ImageUrl,
+    ToolMessage,
     UserMessage,
+    VideoPart,
+    VideoUrl,
 )
 from omnix_gateway.errors import invalid, unsupported
 
@@ -46,7 +50,6 @@ _ONLY_ON_REQUEST: Final[Mapping[str, str]] = MappingProxyType(
         "function_call": "Use 'tool_choice', which replaced it.",
         "functions": "Use 'tools', which replaced it.",
         "moderation": "Moderation results are not carried yet.",
-        "top_logprobs": "Log probabilities are not carried yet.",
         "web_search_options": "The citations that such answers need are not carried yet.",
     }
 )
@@ -56,6 +59,7 @@ _NONE_NOT_CARRIED: Final = (None,) * len(_ONLY_ON_REQUEST)
 _for_vendors = attrgetter(*VENDOR_PARAMETERS)
 _NONE_FOR_VENDORS: Final = (None,) * len(VENDOR_PARAMETERS)
 
+_TTL_SECONDS: Final[Mapping[str, int]] = MappingProxyType({"5m": 300, "30m": 1800, "1h": 3600, "12h": 43200})
 _METADATA_PAIRS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512
 _NOTHING = (b"", b"null")
 
@@ -66,8 +70,8 @@ def refuse_what_is_not_honoured(request: ChatRequest) -> None:
         for name, because in _ONLY_ON_REQUEST.items():
             if is_given(getattr(request, name)):
                 raise unsupported(name, because)
-    if request.logprobs:
-        raise unsupported("logprobs", "Log probabilities are not carried yet.")
+    if request.top_logprobs is not None and not request.logprobs:
+        raise invalid("'top_logprobs' is only allowed when 'logprobs' is true.", "top_logprobs")
     if request.modalities is not None and "audio" in request.modalities:
         raise unsupported("modalities", "Audio output is not carried yet; only ['text'] is.")
     if request.stream_options is not None:
@@ -84,7 +88,7 @@ def refuse_what_is_not_honoured(request: ChatRequest) -> None:
     if request.tool_choice is not None and request.tool_choice != "none" and not request.tools:
         raise invalid("'tool_choice' is only allowed when 'tools' are given.", "tool_choice")
     if request.metadata is not None:
-        _check_metadata(request.metadata)
+        check_metadata(request.metadata)
     for index, message in enumerate(request.messages):
         if isinstance(message, AssistantMessage):
             _check_assistant(message, f"messages.{index}")
@@ -106,7 +110,7 @@ def _check_assistant(message: AssistantMessage, at: str) -> None:
         raise invalid("An assistant's message needs 'content', 'tool_calls' or 'refusal'.", f"{at}.content")
 
 
-def _check_metadata(metadata: Mapping[str, str]) -> None:
+def check_metadata(metadata: Mapping[str, str]) -> None:
     if len(metadata) > _METADATA_PAIRS:
         raise invalid(f"'metadata' may have at most {_METADATA_PAIRS} pairs.", "metadata")
     for key, value in metadata.items():
@@ -153,10 +157,20 @@ def max_output_tokens(request: ChatRequest) -> int | None:
     return request.max_completion_tokens
 
 
-def cache_breakpoint(wish: CacheBreakpoint | None, at: str) -> bool:
-    if wish is not None and wish.ttl is not None:
-        raise unsupported(f"{at}.prompt_cache_breakpoint.ttl", "Only the vendor's default time is carried.")
-    return wish is not None
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A wish that the prompt be cached up to here; ``seconds`` is None for the vendor's default time."""
+
+    seconds: int | None
+
+
+def cache(asked: Cacheable, at: str) -> Cache | None:
+    """The wish in either form."""
+    theirs, control = asked.prompt_cache_breakpoint, asked.cache_control
+    if theirs is not None and control is not None:
+        raise invalid("Give 'prompt_cache_breakpoint' or 'cache_control', not both.", f"{at}.cache_control")
+    wish = theirs if theirs is not None else control
+    return None if wish is None else Cache(None if wish.ttl is None else _TTL_SECONDS[wish.ttl])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +181,22 @@ class Inline:
     media_type: str
 
 
-def media_from_url(url: str, param: str) -> Inline | str:
-    """Read a data URL, or let an http(s) address pass; every other scheme is refused."""
-    if url[:5].lower() == "data:":
-        head, comma, payload = url[5:].partition(",")
-        media_type, _, parameters = head.partition(";")
-        if not comma or parameters.rpartition(";")[2].strip().lower() != "base64":
-            raise invalid("A data URL must have the form 'data:<media type>;base64,<data>'.", param)
-        return Inline(base64_bytes(payload, param), media_type.strip().lower())
-    return public_address(url, param)
+def signature(call: FunctionCallItem, at: str) -> tuple[str, str]:
+    """The vendor's proof of a call, and the name of the field that has it."""
+    if call.signature is None and call.extra_content is not None and call.extra_content.google is not None:
+        return call.extra_content.google.thought_signature or "", f"{at}.extra_content.google.thought_signature"
+    return call.signature or "", f"{at}.signature"
 
 
-def public_address(url: str, param: str) -> str:
-    """Let a public http(s) address pass. Who fetches it is the vendor, or a server of the operator's own."""
-    if not is_public(url):
-        raise invalid("The address must be a public http or https one, or a data URL.", param)
-    return url
+def inline(url: str, param: str) -> Inline | None:
+    """Read a data URL; None for any other."""
+    if url[:5].lower() != "data:":
+        return None
+    head, comma, payload = url[5:].partition(",")
+    media_type, _, parameters = head.partition(";")
+    if not comma or parameters.rpartition(";")[2].strip().lower() != "base64":
+        raise invalid("A data URL must have the form 'data:<media type>;base64,<data>'.", param)
+    return Inline(base64_bytes(payload, param), media_type.strip().lower())
 
 
 def base64_bytes(text: str, param: str) -> bytes:
@@ -203,12 +217,12 @@ def refuse_too_much_json(request: ChatRequest, size: int, limit: int) -> None:
 def _inline_size(request: ChatRequest) -> int:
     size = 0
     for message in request.messages:
-        if not isinstance(message, UserMessage) or isinstance(message.content, str):
+        if not isinstance(message, UserMessage | ToolMessage) or isinstance(message.content, str):
             continue
         for part in message.content:
             match part:
-                case ImagePart(image_url=image) if image.url[:5].lower() == "data:":
-                    size += len(image.url)
+                case ImagePart(image_url=ImageUrl(url=url)) | VideoPart(video_url=VideoUrl(url=url)):
+                    size += len(url) if url[:5].lower() == "data:" else 0
                 case AudioPart(input_audio=audio):
                     size += len(audio.data)
                 case FilePart(file=file):

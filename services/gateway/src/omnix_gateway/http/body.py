@@ -63,8 +63,8 @@ class Body:
         if self._taken:
             self._bodies.give_back(self._taken)
 
-    async def read(self, scope: Scope, receive: Receive, *, media: bool = False) -> bytearray | bytes:
-        """Read a body that may have ``limits.json`` bytes, and more where ``media`` is inline.
+    async def read(self, scope: Scope, receive: Receive, *, media: bool = False, most: int = 0) -> bytearray | bytes:
+        """Read a body that may have ``limits.json`` bytes, or ``most``, and more where ``media`` is inline.
 
         A body is refused as early as possible: by its announced length; and as soon as ``limits.json`` bytes came
         without any media having begun, for what comes before the first media is JSON alone.
@@ -73,7 +73,7 @@ class Body:
         :raises PlatformError: ``OVERLOADED`` when too much of large bodies is in hand.
         """
         limits = self._limits
-        most = limits.media if media else limits.json
+        most = limits.media if media else max(limits.json, most)
         announced = header(scope, b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
             raise too_large(most)
@@ -82,7 +82,7 @@ class Body:
                 data, more = await self._next(receive)
                 if more:
                     self._count(len(data))
-                    return await self._rest(bytearray(data), receive, most)
+                    return await self._rest(bytearray(data), receive, most, media)
         except TimeoutError:
             raise SlowBody from None
         if len(data) > most:
@@ -90,8 +90,8 @@ class Body:
         self._count(len(data))
         return data
 
-    async def _rest(self, body: bytearray, receive: Receive, most: int) -> bytearray:
-        checked = False
+    async def _rest(self, body: bytearray, receive: Receive, most: int, media: bool) -> bytearray:
+        checked = not media
         more = True
         while more:
             data, more = await self._next(receive)
@@ -104,6 +104,14 @@ class Body:
                 checked = True
             self._count(len(body))
         return body
+
+    def hold(self, size: int) -> None:
+        """Count bytes that come to be held besides the body, until the request is answered.
+
+        :raises PlatformError: ``OVERLOADED`` when they are too many.
+        """
+        self._bodies.take(size)
+        self._taken += size
 
     def _count(self, size: int) -> None:
         if size > self._limits.json:

@@ -12,12 +12,15 @@ from omnix_kit.ids import uuid7
 
 from omnix_gateway import metrics
 from omnix_gateway.authentication import Authenticator
-from omnix_gateway.chat import answer, convert, translate
+from omnix_gateway.chat import convert, translate
+from omnix_gateway.chat.content.convert import put_fetched
+from omnix_gateway.chat.content.fetching import Fetching
+from omnix_gateway.chat.content.media import Media, MediaRules
 from omnix_gateway.chat.decoding import decode
 from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.clients import Router, Started
 from omnix_gateway.errors import invalid
-from omnix_gateway.http.body import Bodies
+from omnix_gateway.http.body import Bodies, Body
 from omnix_gateway.http.exchange import (
     ClientGone,
     Exchange,
@@ -36,6 +39,7 @@ from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity, Role
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.policies import OnDisconnect, on_disconnect
+from omnix_gateway.routes.answered import answered_by, cost, header_text
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.streaming.streams import OpenStream, Streams
 
@@ -54,6 +58,8 @@ class Completions:
     streams: Streams
     bodies: Bodies
     json_depth: int
+    media: MediaRules
+    fetching: Fetching
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler: this is the hot path, and nothing that Litestar adds to it is needed."""
@@ -82,9 +88,13 @@ class Completions:
                 request = self._request(await in_hand.read(scope, receive, media=True))
                 completion_id = exchange.completion_id = uuid7()
                 exchange.model = request.model
-                proto = convert.request_to_proto(request)
-                if request.stream:
-                    policy = on_disconnect(header(scope, ON_DISCONNECT.encode()))
+                policy = on_disconnect(header(scope, ON_DISCONNECT.encode())) if request.stream else None
+                media = Media(self.media)
+                proto = convert.request_to_proto(request, media)
+                if media.sought:
+                    with WhileConnected(scope):
+                        await self._fetch(media, identity, proto, in_hand)
+                if policy is not None:
                     await self._stream(scope, receive, send, identity, request, proto, policy)
                 else:
                     with WhileConnected(scope):
@@ -104,18 +114,19 @@ class Completions:
         translate.refuse_too_much_json(request, len(body), self.bodies.limits.json)
         return request
 
+    async def _fetch(self, media: Media, identity: Identity, proto: convert.CompletionRequest, in_hand: Body) -> None:
+        for sought, fetched in await self.fetching.fetch(media, identity.key_id, in_hand.hold):
+            put_fetched(proto, sought, fetched.data, fetched.media_type)
+
     async def _unary(
         self, send: Send, exchange: Exchange, identity: Identity, request: convert.CompletionRequest
     ) -> None:
         response = await self.router.complete(exchange.completion_id, identity.caller, request)
         body = _encoder.encode(convert.completion_from_proto(response, exchange.completion_id))
-        headers = _headers(exchange, response.model, convert.attempt_errors(response.attempts), len(response.attempts))
+        headers = _headers(exchange, response)
         headers.append((b"content-type", b"application/json"))
         if response.HasField("cost_micros"):
-            headers.append((b"x-omnix-cost", answer.decimal(response.cost_micros).encode()))
-            headers.append((b"x-omnix-cost-micros", b"%d" % response.cost_micros))
-        if response.sandbox:
-            headers.append((b"x-omnix-sandbox", b"true"))
+            headers += cost(response.cost_micros)
         await reply(send, 200, headers, body)
 
     async def _stream(
@@ -173,23 +184,25 @@ class Completions:
         if self.authenticator.is_revoked(identity):
             stream.reader.fail(error_for(Reason.KEY_REVOKED, "The API key was revoked."))
             await self.streams.cancel(exchange.completion_id, "key-revoked")
-        headers = _headers(exchange, started.model, convert.attempt_errors(started.attempts), len(started.attempts))
-        if started.sandbox:
-            headers.append((b"x-omnix-sandbox", b"true"))
+        headers = _headers(exchange, started)
         await begin_events(send, headers)
         include_usage = bool(request.stream_options and request.stream_options.include_usage)
         client = Client(exchange, send, scope[WIRE], include_usage)
         return await send_events(stream.reader, client)
 
 
-def _headers(exchange: Exchange, model: str, errors: str, attempts: int) -> Headers:
-    exchange.model = model
+def _headers(exchange: Exchange, answered: convert.CompleteResponse | Started) -> Headers:
+    exchange.model = answered.model
+    used = convert.reasoning_used(answered)
     headers: Headers = [
         (b"x-omnix-completion-id", b"chatcmpl-" + exchange.completion_id.encode()),
-        (b"x-omnix-model", model.encode()),
-        (b"x-omnix-attempts", b"%d" % attempts),
+        *answered_by(answered.model, answered.attempts, sandbox=answered.sandbox),
         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
     ]
-    if errors:
-        headers.append((b"x-omnix-attempt-errors", errors.encode()))
+    if used.mode:
+        headers.append((b"x-omnix-mode", used.mode.encode()))
+    if used.reasoning:
+        headers.append((b"x-omnix-reasoning", used.reasoning.encode()))
+    if used.note:
+        headers.append((b"x-omnix-reasoning-note", header_text(used.note)))
     return headers

@@ -226,15 +226,19 @@ class Reader:
     def _want_recording(self) -> None:
         self._wants_recording = True
 
-    def tick(self, now: float, connected_since: float | None) -> None:
-        """Do what time demands. ``connected_since`` is None while NATS is away."""
+    def tick(self, now: float, listened: float) -> None:
+        """Do what time demands. ``listened`` is the time by ``Listening``."""
         if self._is_over() or not self._may_follow():
             return  # until an attempt is committed, the call to the router has its own time
         if now - self._gave >= self._limits.keep_alive:
             self._keep_alive_due = True
             self._wake()
-        if self._assembly.gap_since is not None and connected_since is not None:
-            if now - max(self._assembly.gap_since, connected_since) > self._limits.gap_timeout:
+        if self._assembly.gap_since is None:
+            self._gap_noticed = None
+        else:
+            if self._gap_noticed is None:
+                self._gap_noticed = listened
+            if listened - self._gap_noticed > self._limits.gap_timeout:
                 metrics.GAPS_LOST.inc()
                 self.fail(lost("Chunks of the stream were lost."), resumable=True)
             return

@@ -56,7 +56,7 @@ class Streams:
         self._begun: dict[str, OpenStream] = {}
         self._open: set[OpenStream] = set()
         self._heartbeats: dict[str, float] = {}
-        self._connected_since: float | None = None
+        self._listening = Listening()
 
     def subject(self, completion_id: str) -> str:
         return subjects.chunks(self._gateway_id, completion_id)
@@ -154,12 +154,12 @@ class Streams:
 
     def on_heartbeat(self, sender_id: str) -> None:
         if sender_id in self._heartbeats or len(self._heartbeats) < _SENDERS_KNOWN:
-            self._heartbeats[sender_id] = clock()
+            self._heartbeats[sender_id] = self._listening.at(clock())
 
     async def on_connection(self) -> None:
         """At every NATS connection: what was missed meanwhile is in the recording, or will be published again."""
         await kit_streams.ensure(self._messaging.jetstream, kit_streams.CHUNKS)
-        self._connected_since = clock()
+        self._listening.begin(clock())
         for stream in self._open:
             stream.reader.look_into_recording()
 
@@ -204,21 +204,21 @@ class Streams:
 
     def _tick(self, now: float) -> None:
         if not self._messaging.client.is_connected:
-            self._connected_since = None
-        connected_since = self._connected_since
+            self._listening.end(now)
+        listened = self._listening.at(now)
         self._heartbeats = {sender: heard for sender, heard in self._heartbeats.items() if now - heard < 60}
         for stream in list(self._open):
             reader = stream.reader
-            reader.tick(now, connected_since)
+            reader.tick(now, listened)
             if reader.gave_at is not None and now - reader.gave_at > self._limits.stalled_client:
                 stream.abort()
             if reader.failed_at is not None:
                 patience = self._limits.stalled_client if not self._revoked(stream) else _REVOKED_ENDS_WITHIN
                 if now - reader.failed_at > patience:
                     stream.abort()
-            elif reader.sender_id and connected_since is not None:
-                heard = max(self._heartbeats.get(reader.sender_id, 0.0), connected_since, reader.began)
-                if now - heard > self._sender_timeout:
+            elif reader.sender_id:
+                heard = max(self._heartbeats.get(reader.sender_id, 0.0), stream.began)
+                if listened - heard > self._sender_timeout:
                     cut = error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent.")
                     if reader.doom(cut):
                         metrics.SENDERS_LOST.inc()

@@ -1,0 +1,1 @@
+"""Images, sounds, films and documents inside a chat: what they are, and where they come from."""

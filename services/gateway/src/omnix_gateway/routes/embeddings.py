@@ -1,0 +1,121 @@
+"""``POST /v1/embeddings``."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from omnix_kit.errors import OmnixError
+from omnix_kit.ids import uuid7
+
+from omnix_gateway.authentication import Authenticator
+from omnix_gateway.chat.decoding import decode
+from omnix_gateway.clients import Router
+from omnix_gateway.embeddings import convert
+from omnix_gateway.embeddings.schema import EmbeddingRequest
+from omnix_gateway.errors import invalid
+from omnix_gateway.http.body import Bodies
+from omnix_gateway.http.exchange import (
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    WhileConnected,
+    exchange_of,
+    reply,
+    reply_error,
+)
+from omnix_gateway.identity import Role
+from omnix_gateway.routes.answered import answered_by, cost
+
+PATH: Final = "/v1/embeddings"
+_AT_ONCE: Final = 256 * 1024
+
+_decoder = msgspec.json.Decoder(EmbeddingRequest)
+
+
+@dataclass(frozen=True)
+class EmbeddingRoute:
+    """Answers with vectors."""
+
+    router: Router
+    authenticator: Authenticator
+    bodies: Bodies
+    body_limit: int
+    json_depth: int
+
+    def route(self) -> ASGIRouteHandler:
+        """A bare ASGI handler, because an answer of many vectors is written in pieces."""
+
+        @asgi(PATH, copy_scope=False, name="create_embedding")
+        async def create_embedding(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.answer(scope, receive, send)
+
+        return create_embedding
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method != "POST":
+            allow: Headers = [(b"allow", b"OPTIONS, POST")]
+            if method == "OPTIONS":
+                await reply(send, 204, allow, b"")
+                return
+            await reply_error(send, invalid(f"'{PATH}' does not answer {method}."), 405, allow)
+            return
+        exchange = exchange_of(scope)
+        try:
+            identity = await self.authenticator.identify(scope["headers"])
+            identity.needs(Role.MEMBER)
+            exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
+            with self.bodies.in_hand() as in_hand:
+                body = await in_hand.read(scope, receive, most=self.body_limit)
+                request = decode(body, _decoder, self.json_depth)
+                exchange.completion_id = uuid7()
+                exchange.model = request.model
+                asked = convert.request_to_proto(request)
+                with WhileConnected(scope):
+                    response = await self.router.embed(exchange.completion_id, identity.caller, asked)
+                    convert.refuse_wrong_count(response, asked)
+                    exchange.model = response.model
+                    headers: Headers = [
+                        (b"content-type", b"application/json"),
+                        (b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()),
+                        *answered_by(response.model, response.attempts, sandbox=response.sandbox),
+                        *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
+                        (b"openai-processing-ms", b"%d" % exchange.milliseconds),
+                    ]
+                    await _send(send, headers, response, base64=request.encoding_format == "base64")
+        except OmnixError as exc:
+            if exchange.status:
+                raise
+            told: Headers = []
+            if exchange.completion_id:
+                told.append((b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()))
+            told.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
+            await reply_error(send, exc, None, told)
+
+
+async def _send(send: Send, headers: Headers, response: convert.EmbedResponse, *, base64: bool) -> None:
+    """Write an answer of any size in bounded memory, and let others have their turn meanwhile."""
+    parts: list[bytes] = []
+    size = 0
+    begun = False
+    for piece in convert.pieces(response, base64=base64):
+        parts.append(piece)
+        size += len(piece)
+        if size >= _AT_ONCE:
+            if not begun:
+                start: Any = {"type": "http.response.start", "status": 200, "headers": headers}
+                await send(start)
+                begun = True
+            more: Any = {"type": "http.response.body", "body": b"".join(parts), "more_body": True}
+            await send(more)
+            parts, size = [], 0
+            await asyncio.sleep(0)
+    if not begun:
+        await reply(send, 200, headers, b"".join(parts))
+        return
+    last: Any = {"type": "http.response.body", "body": b"".join(parts), "more_body": False}
+    await send(last)
