@@ -17,6 +17,10 @@ _SMALL_MACHINE = 4
 """Processors up to which the suite's processes need the cores more than NATS does."""
 
 
+_NO = frozenset({"", "0", "false"})
+"""Some vendors' keys come from the machine, and a variable says only that they are wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """A provider and the variables by which its adapter reaches it."""
@@ -30,7 +34,7 @@ class Vendor:
     """The variable that tells where the adapter's file of further servers is, which names their credentials."""
 
     def has_key(self, outside: Mapping[str, str]) -> bool:
-        return any(outside.get(key) for key in self.keys)
+        return any(outside.get(key, "").lower() not in _NO for key in self.keys)
 
 
 VENDORS = (
@@ -40,6 +44,19 @@ VENDORS = (
         keys=("OPENAI_API_KEY",),
         variables=("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),
         servers_file="OMNIX_UPSTREAMS_FILE",
+    ),
+    Vendor(
+        "gemini",
+        "adapter-gemini",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"),
+        variables=(
+            "GOOGLE_GEMINI_BASE_URL",
+            "GOOGLE_GENAI_API_VERSION",
+            "GOOGLE_CLOUD_PROJECT",
+            "GOOGLE_CLOUD_LOCATION",
+            "GOOGLE_VERTEX_BASE_URL",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
     ),
     Vendor(
         "huggingface",
@@ -244,6 +261,15 @@ SERVICES: tuple[Service, ...] = (
         probes=(("ops", "/readyz"),),
         stops=3,
         receives=_vendors_of("adapter-openai"),
+    ),
+    Service(
+        "adapter-gemini",
+        _python("omnix_adapter_gemini"),
+        ports=("grpc", "ops"),
+        environment=_service("adapter-gemini", _sandbox_of("adapter-gemini")),
+        probes=(("ops", "/readyz"),),
+        stops=3,
+        receives=_vendors_of("adapter-gemini"),
     ),
     Service(
         "adapter-huggingface",
