@@ -68,7 +68,7 @@ def _error(
 def said_in(body: bytes) -> Said:
     try:
         told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except wire.UNREADABLE:
         return Said(wire.Error())
     if not isinstance(told, dict):
         return Said(wire.Error(message=_text(told)))

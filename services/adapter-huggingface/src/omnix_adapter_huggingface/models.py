@@ -50,6 +50,6 @@ async def models_of(place: Place, client: httpx2.AsyncClient) -> AsyncIterator[O
                     raise ValueError("the list of models is too large")
         return [ServedModel(model.id, model.owned_by or "") for model in _decode(bytes(body)).data]
 
-    failures = (httpx2.HTTPError, HfHubHTTPError, msgspec.DecodeError, ValueError, AttributeError)
+    failures = (httpx2.HTTPError, HfHubHTTPError, ValueError, AttributeError)
     async with offered(place.name, ask, failures) as kept:
         yield kept

@@ -42,7 +42,7 @@ _decode_answer = msgspec.json.Decoder(wire.Answer).decode
 def completion_from_wire(body: bytes) -> Completion:
     """Read a whole answer.
 
-    :raises msgspec.DecodeError: when it is none.
+    :raises wire.UNREADABLE: one of them, when it is none.
     """
     answer = _decode_answer(body)
     if not answer.choices:

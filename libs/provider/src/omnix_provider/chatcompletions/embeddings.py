@@ -39,7 +39,7 @@ def embedding_body(request: EmbeddingRequest, attempt: Attempt, dialect: Dialect
 def embeddings_from_wire(body: bytes) -> Embeddings:
     """Read an answer; a server that answers with numbers in spite is understood.
 
-    :raises msgspec.DecodeError: when it is none.
+    :raises wire.UNREADABLE: one of them, when it is none.
     """
     answer = _decode(body)
     by_index = {

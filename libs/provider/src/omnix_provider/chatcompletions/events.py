@@ -15,7 +15,7 @@ from omnix_provider.chatcompletions.answer import (
 from omnix_provider.chatcompletions.errors import InBandError
 from omnix_provider.types import Batch, Chunk, FinishReason, Head, Reasoned, ToolCallDelta, Usage
 
-Unreadable = msgspec.DecodeError | RecursionError
+Unreadable = msgspec.DecodeError | RecursionError | UnicodeDecodeError
 
 _HELD_AT_MOST = 1024
 """Tokens of a choice whose probabilities came without text: those of one character are few."""
@@ -56,7 +56,7 @@ class EventReader:
                     chunk = _chunk(choice) if choice.logprobs is None and not self._held else self._likely(choice)
                     if chunk is not None:
                         chunks.append(chunk)
-            except (msgspec.DecodeError, RecursionError) as exc:
+            except wire.UNREADABLE as exc:
                 failure = exc
                 break
             if not self._head_told and event.model:

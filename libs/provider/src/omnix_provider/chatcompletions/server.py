@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
-import msgspec
 from omnix_kit.errors import OmnixError
 
 from omnix_provider.chatcompletions.answer import completion_from_wire
@@ -14,6 +13,7 @@ from omnix_provider.chatcompletions.embeddings import embedding_body, embeddings
 from omnix_provider.chatcompletions.errors import InBandError, error_in_band
 from omnix_provider.chatcompletions.events import EventReader
 from omnix_provider.chatcompletions.request import request_body
+from omnix_provider.chatcompletions.wire import UNREADABLE
 from omnix_provider.connections import Connections, Response, unreached
 from omnix_provider.errors import Cut, Malformed
 from omnix_provider.sse import EventStream, EventTooLarge
@@ -67,7 +67,7 @@ class Server:
     ) -> AnswerT:
         """The whole answer to a request.
 
-        :param understand: raises ``msgspec.DecodeError`` for what is no answer.
+        :param understand: raises one of ``wire.UNREADABLE`` for what is no answer.
         """
         response = await self._post(body, attempt, handed_over, path)
         try:
@@ -80,7 +80,7 @@ class Server:
             raise Malformed("The provider's answer is too large.", provider=self.provider)
         try:
             return understand(answer)
-        except (msgspec.DecodeError, RecursionError) as exc:
+        except UNREADABLE as exc:
             raise Malformed("The provider's answer cannot be understood.", provider=self.provider) from exc
 
     async def stream(

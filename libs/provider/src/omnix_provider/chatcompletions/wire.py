@@ -5,7 +5,10 @@ Servers that speak it differ in what they leave out or send as null, so nearly e
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import DecodeError, Meta, Struct
+
+UNREADABLE = (DecodeError, RecursionError, UnicodeDecodeError)
+"""What decoding raises: too deep a nesting and text that is no UTF-8 are errors of their own to msgspec."""
 
 
 class PromptDetails(Struct):
