@@ -52,7 +52,7 @@ async def test_a_long_wait_for_the_first_content_neither_ends_the_stream_nor_rea
     recorded = Recorded()
     reader = Reader("c", recorded.read, Limits(), late=False)
     for seconds in range(0, 600, 60):
-        reader.tick(clock() + seconds, connected_since=0.0)
+        reader.tick(clock() + seconds, listened=clock() + seconds)
     reader.commit(1, "sender", None)
     for data in stream_of("a", "b"):
         reader.offer(data)

@@ -1,13 +1,14 @@
 """Silence, lost senders, a message broker that is away, and keys revoked meanwhile."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix_kit import streams
 from omnix_kit.testing import NatsServer, eventually
 
 from .conftest import Gateway, Start
-from .events import events
+from .events import Event, events
 from .fakes import Backends
 from .streamed import BODY, Steps, answer_of, asked, assert_cut, assert_whole
 
@@ -35,6 +36,29 @@ async def test_a_sender_that_falls_silent_ends_its_streams(start: Start, behind:
         async with asyncio.timeout(8):
             found = [event async for event in stream]
     assert_cut(found, "provider_cut")
+
+
+async def test_a_dead_sender_is_told_although_the_broker_comes_and_goes(
+    start: Start, behind: Backends, nats: NatsServer
+) -> None:
+    gateway: Gateway = await start(sender_timeout=2)
+    behind.router.play = Steps("a")
+    async with asked(gateway) as response:
+        stream = events(response)
+        assert (await anext(stream)).text == "a"
+        behind.heart.cancel()
+        rest = asyncio.create_task(rest_of(stream))
+        async with asyncio.timeout(30):
+            while not rest.done():
+                nats.kill()
+                nats.start()
+                await eventually(lambda: gateway.process.readiness.lacking() == {}, 10)
+                await asyncio.wait({rest}, timeout=0.5)
+    assert_cut(await rest, "provider_cut")
+
+
+async def rest_of(stream: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in stream]
 
 
 async def test_a_silent_stream_ends_at_last(start: Start, behind: Backends) -> None:

@@ -102,6 +102,8 @@ class Reader:
         self._source: AsyncGenerator[bytes, None] | None = None
         self._wants_recording = late
         self._retry_at = 0.0
+        self._gap_noticed: float | None = None
+        """By ``Listening``."""
         self._heard = self.began
         self._gave = self.began
         self._probe_after = _FIRST_PROBE_AFTER

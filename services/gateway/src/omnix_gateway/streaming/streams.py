@@ -17,6 +17,7 @@ from omnix_gateway.clients import Router
 from omnix_gateway.identity import Identity
 from omnix_gateway.policies import OnDisconnect
 from omnix_gateway.streaming.convert import cancel_to_bytes
+from omnix_gateway.streaming.listening import Listening
 from omnix_gateway.streaming.reader import Limits, Reader, clock
 from omnix_gateway.streaming.recording import Recording
 
@@ -31,8 +32,12 @@ SHUTTING_DOWN = "The gateway is being stopped; resume the stream to go on."
 class OpenStream:
     """A reader with its client."""
 
-    def __init__(self, reader: Reader, identity: Identity, *, owner: bool, abort: Callable[[], None]) -> None:
+    def __init__(
+        self, reader: Reader, identity: Identity, *, owner: bool, abort: Callable[[], None], began: float
+    ) -> None:
         self.reader = reader
+        self.began = began
+        """By ``Listening``."""
         self.identity = identity
         self.owner = owner
         """It is the request that began the completion, or reads for the same key."""
@@ -71,7 +76,7 @@ class Streams:
         """
         self._needs_connection()
         reader = Reader(completion_id, self.recording.read, self._limits, late=False)
-        stream = OpenStream(reader, identity, owner=True, abort=abort)
+        stream = OpenStream(reader, identity, owner=True, abort=abort, began=self._listening.at(clock()))
         stream.policy = policy
         self._begun[completion_id] = stream
         with self._counted(stream):
@@ -97,7 +102,8 @@ class Streams:
         self._needs_connection()
         # Subscribed before the recording is read, so nothing falls between the two.
         subscription = await self._messaging.subscribe(subjects.chunks_of_completion(completion_id), on_message)
-        with self._counted(stream := OpenStream(reader, identity, owner=owner, abort=abort)):
+        stream = OpenStream(reader, identity, owner=owner, abort=abort, began=self._listening.at(clock()))
+        with self._counted(stream):
             try:
                 yield stream
             finally:
@@ -206,7 +212,7 @@ class Streams:
         if not self._messaging.client.is_connected:
             self._listening.end(now)
         listened = self._listening.at(now)
-        self._heartbeats = {sender: heard for sender, heard in self._heartbeats.items() if now - heard < 60}
+        self._heartbeats = {sender: heard for sender, heard in self._heartbeats.items() if listened - heard < 60}
         for stream in list(self._open):
             reader = stream.reader
             reader.tick(now, listened)
