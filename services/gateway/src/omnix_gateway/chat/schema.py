@@ -93,8 +93,11 @@ class RefusalPart(Wire, tag_field="type", tag="refusal"):
 
 
 class CalledFunction(Wire):
+    """`parsed_arguments` is what OpenAI's SDK keeps of a stream, and means nothing here."""
+
     name: Name
     arguments: str
+    parsed_arguments: Raw = msgspec.field(default_factory=Raw)
 
 
 class GoogleExtra(msgspec.Struct):
@@ -156,6 +159,8 @@ class UserMessage(Wire, tag_field="role", tag="user"):
 
 
 class AssistantMessage(Wire, tag_field="role", tag="assistant"):
+    """`parsed` is what OpenAI's SDK keeps of a stream, and means nothing here."""
+
     content: str | list[TextPart | RefusalPart] | None = None
     name: Name | None = None
     refusal: str | None = None
@@ -163,6 +168,7 @@ class AssistantMessage(Wire, tag_field="role", tag="assistant"):
     audio: Raw = msgspec.field(default_factory=Raw)
     function_call: Raw = msgspec.field(default_factory=Raw)
     annotations: list[Raw] | None = None
+    parsed: Raw = msgspec.field(default_factory=Raw)
     reasoning_content: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
 
