@@ -200,6 +200,34 @@ def test_arguments_as_an_object_become_their_text() -> None:
     assert choice.message.tool_calls == (ToolCall("0", "f", '{"a":[1,"b"]}'),)
 
 
+def test_choice_that_calls_ends_for_its_calls() -> None:
+    call = {"id": "0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    choices = [{"message": {"tool_calls": [call]}, "finish_reason": reason} for reason in ("stop", "length")]
+    read = completion_from_wire(msgspec.json.encode({"choices": choices})).choices
+    assert [choice.finish_reason for choice in read] == [FinishReason.TOOL_CALLS, FinishReason.LENGTH]
+    assert streamed(
+        {"index": 1, "delta": {"tool_calls": [{"index": 0, "id": "0", "function": {"name": "f"}}]}},
+        {"index": 0, "delta": {}, "finish_reason": "stop"},
+        {"index": 1, "delta": {}, "finish_reason": "stop"},
+    ) == [
+        Chunk(choice_index=1, tool_calls=(ToolCallDelta(0, "0", "f"),)),
+        Chunk(choice_index=0, finish_reason=FinishReason.STOP),
+        Chunk(choice_index=1, finish_reason=FinishReason.TOOL_CALLS),
+    ]
+
+
+def test_id_of_a_call_is_told_once() -> None:
+    pieces = [{"tool_calls": [{"index": 0, "id": "0", "function": {"name": name, "arguments": "{"}}]} for name in "f-"]
+    first, second = streamed(*({"delta": piece} for piece in pieces))
+    assert (first.tool_calls[0].id, second.tool_calls[0].id) == ("0", "")
+
+
+def test_calls_are_bounded() -> None:
+    calls = [{"index": index, "id": "c"} for index in range(1025)]
+    _, failure = EventReader().batch([msgspec.json.encode({"choices": [{"delta": {"tool_calls": calls}}]})])
+    assert isinstance(failure, msgspec.ValidationError)
+
+
 def likely(*tokens: str) -> dict[str, Any]:
     return {"content": [{"token": token, "logprob": -1.0} for token in tokens]}
 

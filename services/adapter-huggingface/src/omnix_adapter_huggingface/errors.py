@@ -59,7 +59,7 @@ def _error(
         return Overloaded(message, provider=provider, provider_status=status, retry_after=retry_after)
     if error.type in _FAILED or status == 424:
         return Unavailable(message, provider=provider, provider_status=status, retry_after=retry_after)
-    if error.type in _INVALID and 400 <= status < 500:
+    if error.type in _INVALID and 400 <= status < 500 and status != 413:
         return InvalidRequest(message, provider=provider, provider_status=status, param=error.param)
     told = wire.Error(message, error.type, error.code, error.param)
     return errors.error_of_status(status, told, provider, retry_after)

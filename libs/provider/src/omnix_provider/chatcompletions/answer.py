@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 import msgspec
 
@@ -76,13 +77,26 @@ def _choice(choice: wire.Choice, position: int) -> Choice:
             reasoning=(Reasoned(reasoning),) if reasoning else (),
             refusal=said.refusal or "",
         ),
-        finish_reason=FINISH_REASONS.get(choice.finish_reason, FinishReason.OTHER),
+        finish_reason=ended(
+            FINISH_REASONS.get(choice.finish_reason, FinishReason.OTHER), calling=bool(said.tool_calls)
+        ),
         logprobs=logprobs_from_wire(logprobs.content),
         refusal_logprobs=logprobs_from_wire(logprobs.refusal),
     )
 
 
 _NO_LOGPROBS = wire.Logprobs()
+
+
+_ReasonT = TypeVar("_ReasonT", bound=FinishReason | None)
+
+
+def ended(reason: _ReasonT, *, calling: bool) -> _ReasonT | FinishReason:
+    """The same for all: a choice that calls ends because it wants to.
+
+    OpenAI says ``stop`` when the caller forced the call, and text-generation-inference always does.
+    """
+    return FinishReason.TOOL_CALLS if calling and reason is FinishReason.STOP else reason
 
 
 def logprobs_from_wire(tokens: Sequence[wire.TokenLogprob] | None) -> tuple[TokenLogprob, ...]:

@@ -8,6 +8,7 @@ from omnix_provider.chatcompletions import wire
 from omnix_provider.chatcompletions.answer import (
     FINISH_REASONS,
     arguments_from_wire,
+    ended,
     logprobs_from_wire,
     time_from_wire,
     usage_from_wire,
@@ -20,16 +21,21 @@ Unreadable = msgspec.DecodeError | RecursionError | UnicodeDecodeError
 _HELD_AT_MOST = 1024
 """Tokens of a choice whose probabilities came without text: those of one character are few."""
 
+_CALLS_AT_MOST = 1024
+"""Of one choice, and choices that call."""
+
 _decode_event = msgspec.json.Decoder(wire.Event).decode
 
 
 class EventReader:
     """Reads the events of one stream."""
 
-    __slots__ = ("_head_told", "_held")
+    __slots__ = ("_calls", "_head_told", "_held")
 
     def __init__(self) -> None:
         self._head_told = False
+        self._calls: dict[int, dict[int, str]] = {}
+        """By choice, the ids of its calls as they were told."""
         self._held: dict[int, list[wire.TokenLogprob]] = {}
         """By choice, the probabilities of tokens whose text is still to come: a token may be part of a character."""
 
@@ -55,6 +61,8 @@ class EventReader:
                 for choice in event.choices or ():
                     chunk = _chunk(choice) if choice.logprobs is None and not self._held else self._likely(choice)
                     if chunk is not None:
+                        if chunk.tool_calls or (self._calls and chunk.finish_reason is FinishReason.STOP):
+                            chunk = self._calling(chunk)
                         chunks.append(chunk)
             except wire.UNREADABLE as exc:
                 failure = exc
@@ -71,6 +79,25 @@ class EventReader:
                 usage = usage_from_wire(event.usage) or usage
         return Batch(chunks, head, usage, done), failure
 
+    def _calling(self, chunk: Chunk) -> Chunk:
+        """The chunk with each call's id told once, and as its reason to end that calls are wanted.
+
+        Some servers repeat the id with every piece, where readers who put pieces together would repeat it too, and end
+        a choice that calls with the reason of any other.
+        """
+        calls = self._calls.setdefault(chunk.choice_index, {})
+        fresh = tuple(
+            msgspec.structs.replace(call, id="") if call.id and call.id == calls.get(call.index) else call
+            for call in chunk.tool_calls
+        )
+        for call in fresh:
+            calls[call.index] = call.id or calls.get(call.index, "")
+        if max(len(calls), len(self._calls)) > _CALLS_AT_MOST:
+            raise msgspec.ValidationError("too many calls of tools")
+        return msgspec.structs.replace(
+            chunk, tool_calls=fresh, finish_reason=ended(chunk.finish_reason, calling=bool(calls))
+        )
+
     def _likely(self, choice: wire.ChunkChoice) -> Chunk | None:
         """The chunk with the probabilities of its tokens, and of those before it that had no text."""
         index = choice.index or 0
@@ -78,7 +105,7 @@ class EventReader:
         held = [*self._held.pop(index, ()), *(told.content or ())]
         chunk = _chunk(choice)
         if chunk is None:
-            if len(held) > _HELD_AT_MOST:
+            if max(len(held), len(self._held)) > _HELD_AT_MOST:
                 raise msgspec.ValidationError("too many probabilities without text")
             if held:
                 self._held[index] = held
