@@ -585,3 +585,19 @@ async def test_tokens_are_counted_without_an_answer(bedrock: Any) -> None:
     counted = await off(bedrock.count_tokens, modelId=CLAUDE, input=asked)
 
     assert counted["inputTokens"] == script.input_tokens(script.user("Grüezi"))
+
+
+async def test_nova_embeds_one_text(bedrock: Any) -> None:
+    model = "amazon.nova-2-multimodal-embeddings-v1:0"
+    params = {"embeddingPurpose": "GENERIC_INDEX", "text": {"truncationMode": "NONE", "value": "Grüezi"}}
+    body = {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": params}
+    answer = await off(bedrock.invoke_model, modelId=model, body=json.dumps(body))
+
+    assert json.loads(answer["body"].read()) == {
+        "embeddings": [{"embeddingType": "TEXT", "embedding": vector("Grüezi", 3072)}]
+    }
+    params["embeddingPurpose"] = "FUN"
+    assert (await refused(bedrock.invoke_model, modelId=model, body=json.dumps(body)))[:2] == (
+        400,
+        "ValidationException",
+    )

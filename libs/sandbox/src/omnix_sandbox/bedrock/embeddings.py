@@ -1,7 +1,8 @@
-"""`InvokeModel` for embeddings: Amazon's Titan and Cohere's Embed, each in its own words.
+"""`InvokeModel` for embeddings: Amazon's Titan and Nova and Cohere's Embed, each in its own words.
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html,
-model-parameters-embed-v3.html and model-parameters-embed-v4.html, read 2026-11-22.
+model-parameters-embed-v3.html and model-parameters-embed-v4.html, and
+https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html, read 2026-11-22.
 A model of the sandbox's own takes the words of either, by which it is asked.
 """
 
@@ -27,6 +28,7 @@ COHERE_V3_DIMENSIONS: Final = 1024
 COHERE_V4_DIMENSIONS: Final = 1536
 
 _NAMESPACE: Final = UUID("018f9c1e-7c3a-7b52-9d1f-2f6a1c0e4b77")
+_PURPOSE: Final = "^(GENERIC_INDEX|((GENERIC|TEXT|IMAGE|VIDEO|DOCUMENT|AUDIO)_RETRIEVAL)|CLASSIFICATION|CLUSTERING)$"
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
@@ -71,6 +73,25 @@ class CohereV4(msgspec.Struct, forbid_unknown_fields=True):
     embedding_types: list[EmbeddingType] | None = None
     output_dimension: Literal[256, 512, 1024, 1536] = COHERE_V4_DIMENSIONS
     max_tokens: Annotated[int, Meta(ge=1, le=128_000)] | None = None
+
+
+class _NovaText(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    truncation_mode: Literal["START", "END", "NONE"]
+    value: Annotated[str, Meta(min_length=1)]
+
+
+class _NovaParams(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    embedding_purpose: Annotated[str, Meta(pattern=_PURPOSE)]
+    text: _NovaText
+    embedding_dimension: Literal[256, 384, 1024, 3072] = 3072
+
+
+class Nova(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """The sandbox embeds texts only."""
+
+    task_type: Literal["SINGLE_EMBEDDING"]
+    single_embedding_params: _NovaParams
+    schema_version: Literal["nova-multimodal-embed-v1"] = "nova-multimodal-embed-v1"
 
 
 class AskedVectors(Asked):
@@ -135,6 +156,16 @@ class AskedTitan(AskedVectors):
         return msgspec.json.encode(body)
 
 
+class AskedNova(AskedVectors):
+    def __init__(self, model: str, asked: Nova) -> None:
+        self._params = asked.single_embedding_params
+        super().__init__(model, [self._params.text.value])
+
+    def unary(self, making: Making) -> bytes:
+        made = vector(self._params.text.value, self._params.embedding_dimension)
+        return msgspec.json.encode({"embeddings": [{"embeddingType": "TEXT", "embedding": made}]})
+
+
 class AskedCohere(AskedVectors):
     def __init__(self, model: str, asked: CohereV3 | CohereV4) -> None:
         inputs = asked.inputs if isinstance(asked, CohereV4) else None
@@ -176,6 +207,8 @@ def take(model: str, body: bytes) -> AskedVectors:
         return AskedTitan(model, _read(body, TitanV1))
     if base.startswith("amazon.titan-embed-text-v2"):
         return AskedTitan(model, _read(body, TitanV2))
+    if base.startswith("amazon.nova-2-multimodal-embeddings"):
+        return AskedNova(model, _read(body, Nova))
     if base.startswith("cohere.embed-v4"):
         return AskedCohere(model, _read(body, CohereV4))
     if base.startswith("cohere.embed"):
@@ -184,6 +217,8 @@ def take(model: str, body: bytes) -> AskedVectors:
         raise invalid("The sandbox invokes embedding models only. Use the Converse API for this model.")
     if b'"inputText"' in body:
         return AskedTitan(model, _read(body, TitanV2))
+    if b'"singleEmbeddingParams"' in body:
+        return AskedNova(model, _read(body, Nova))
     return AskedCohere(model, _read(body, CohereV4))
 
 

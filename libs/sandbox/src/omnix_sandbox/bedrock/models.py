@@ -48,7 +48,8 @@ mistral.voxtral-mini-3b-2507 mistral.voxtral-small-24b-2507
 cohere.command-r-v1:0 cohere.command-r-plus-v1:0 ai21.jamba-1-5-large-v1:0 ai21.jamba-1-5-mini-v1:0
 deepseek.r1-v1:0 deepseek.v3-v1:0 deepseek.v3.2 google.gemma-3-4b-it google.gemma-3-12b-it google.gemma-3-27b-it
 openai.gpt-oss-20b-1:0 openai.gpt-oss-120b-1:0 qwen.qwen3-32b-v1:0 qwen.qwen3-235b-a22b-2507-v1:0
-qwen.qwen3-coder-30b-a3b-v1:0 qwen.qwen3-coder-480b-a35b-v1:0 qwen.qwen3-next-80b-a3b minimax.minimax-m2
+qwen.qwen3-coder-30b-a3b-v1:0 qwen.qwen3-coder-480b-a35b-v1:0 qwen.qwen3-next-80b-a3b qwen.qwen3-vl-235b-a22b
+qwen.qwen3-coder-next minimax.minimax-m2
 minimax.minimax-m2.1 minimax.minimax-m2.5 moonshot.kimi-k2-thinking moonshotai.kimi-k2.5
 nvidia.nemotron-nano-9b-v2 nvidia.nemotron-nano-12b-v2 nvidia.nemotron-super-3-120b
 writer.palmyra-x4-v1:0 writer.palmyra-x5-v1:0 zai.glm-4.7 zai.glm-5
@@ -59,6 +60,7 @@ EMBEDDINGS: Final = (
     "amazon.titan-embed-text-v1",
     "amazon.titan-embed-g1-text-02",
     "amazon.titan-embed-text-v2:0",
+    "amazon.nova-2-multimodal-embeddings-v1:0",
     "cohere.embed-english-v3",
     "cohere.embed-multilingual-v3",
     "cohere.embed-v4:0",

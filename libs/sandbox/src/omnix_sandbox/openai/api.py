@@ -4,7 +4,8 @@ import msgspec
 from aiohttp import web
 
 from omnix_sandbox.calls import Calls
-from omnix_sandbox.openai import chat, errors
+from omnix_sandbox.formats import Asked
+from omnix_sandbox.openai import chat, embeddings, errors
 from omnix_sandbox.openai.chat import OpenAIFormat, authorize
 from omnix_sandbox.openai.errors import Refusal
 from omnix_sandbox.openai.models import NAMES, described, is_known
@@ -26,6 +27,8 @@ class OpenAI:
         path = request.path.removeprefix(PREFIX)
         if path == "/chat/completions" and request.method == "POST":
             return await self._calls.handle(request, chat.take)
+        if path == "/embeddings" and request.method == "POST":
+            return await self._calls.handle(request, _take_embeddings)
         try:
             authorize(request)
             status, body, extra = 200, self._look_up(request, path), None
@@ -47,3 +50,8 @@ class OpenAI:
                 raise errors.unknown_model(name)
             found = described(name)
         return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+
+
+def _take_embeddings(request: Request, body: bytes) -> Asked:
+    authorize(request)
+    return embeddings.take(body)

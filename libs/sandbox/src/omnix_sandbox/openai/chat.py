@@ -6,9 +6,10 @@ from uuid import uuid4
 from omnix_sandbox.faults import Fault
 from omnix_sandbox.formats import JSON, Asked, AskedChat, Format, Making, StreamBytes
 from omnix_sandbox.openai import errors
+from omnix_sandbox.openai.capabilities import check
 from omnix_sandbox.openai.errors import Refusal
 from omnix_sandbox.openai.events import BROKEN_EVENT, Events
-from omnix_sandbox.openai.models import is_known
+from omnix_sandbox.openai.models import DIMENSIONS, is_known
 from omnix_sandbox.openai.request import ChatRequest, parse, prompt_of
 from omnix_sandbox.openai.responses import head_of
 from omnix_sandbox.transport import Request
@@ -78,6 +79,14 @@ def take(request: Request, body: bytes) -> AskedCompletion:
     chat = parse(body)
     if not is_known(chat.model):
         raise errors.unknown_model(chat.model)
+    if chat.model in DIMENSIONS:
+        raise Refusal(
+            404,
+            "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
+            "Did you mean to use v1/completions?",
+            param="model",
+        )
+    check(chat)
     return AskedCompletion(chat)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from omnix_sandbox.formats import Billing, Making, StreamBytes
 from omnix_sandbox.openai.models import snapshot
 from omnix_sandbox.openai.request import ChatRequest
-from omnix_sandbox.script import Answer, ToolCall, tokenize
+from omnix_sandbox.script import TOKENS_PER_ATTACHMENT, Answer, ToolCall, tokenize
 from omnix_sandbox.words import ring_tokens
 
 CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
@@ -27,8 +27,8 @@ _PADDING: Final = b"K7vQ2mZx9RtLw4Yb"
 _encode = msgspec.json.encode
 
 
-def usage_of(billing: Billing) -> dict[str, Any]:
-    prompt = {"cached_tokens": billing.cached_tokens, "audio_tokens": 0}
+def usage_of(billing: Billing, audio_parts: int = 0) -> dict[str, Any]:
+    prompt = {"cached_tokens": billing.cached_tokens, "audio_tokens": TOKENS_PER_ATTACHMENT * audio_parts}
     if billing.cache_write_tokens:
         prompt["cache_write_tokens"] = billing.cache_write_tokens
     return {
@@ -94,6 +94,11 @@ def logprob_of(token: str, top: int) -> dict[str, Any]:
     return {**entry, "top_logprobs": others}
 
 
+def _logprobs(answer: Answer, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """A refusal's tokens stand apart from an answer's."""
+    return {"content": None, "refusal": entries} if answer.refusal else {"content": entries, "refusal": None}
+
+
 class Events:
     """Makes the bytes of one answer."""
 
@@ -115,7 +120,7 @@ class Events:
             "choices": [self._choice(at, answer) for at, answer in enumerate(self._making.answers)],
         }
         if self._making.billing is not None:
-            body["usage"] = usage_of(self._making.billing)
+            body["usage"] = usage_of(self._making.billing, self._request.audio_parts)
         body |= {"service_tier": "default", "system_fingerprint": fingerprint(self._model)}
         return msgspec.json.format(_encode(body), indent=2) + b"\n"
 
@@ -139,7 +144,7 @@ class Events:
         logprobs = None
         if self._request.logprobs:
             top = self._request.top_logprobs or 0
-            logprobs = {"content": [logprob_of(token, top) for token in answer.tokens], "refusal": None}
+            logprobs = _logprobs(answer, [logprob_of(token, top) for token in answer.tokens])
         return {"index": at, "message": message, "logprobs": logprobs, "finish_reason": finish_of(answer)}
 
     def stream(self) -> StreamBytes:
@@ -188,7 +193,7 @@ class Events:
         name = "refusal" if answer.refusal else "content"
         top = self._request.top_logprobs or 0
         for token in answer.tokens:
-            logprobs = {"content": [logprob_of(token, top)], "refusal": None} if self._request.logprobs else None
+            logprobs = _logprobs(answer, [logprob_of(token, top)]) if self._request.logprobs else None
             yield self._event(at, {name: token}, logprobs=logprobs)
 
     def _tool_deltas(self, at: int, answer: Answer) -> Iterator[bytes]:
@@ -223,4 +228,6 @@ class Events:
         if not self._with_usage or billing is None:
             return b""
         padding = b',"obfuscation":""' if self._obfuscated else b""
-        return self._start() + b'],"usage":' + _encode(usage_of(billing)) + padding + b"}\n\n"
+        return (
+            self._start() + b'],"usage":' + _encode(usage_of(billing, self._request.audio_parts)) + padding + b"}\n\n"
+        )

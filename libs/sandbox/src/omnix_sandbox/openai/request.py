@@ -2,20 +2,46 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from omnix_sandbox import script
 from omnix_sandbox.openai.errors import Refusal
-from omnix_sandbox.openai.models import is_reasoning
+
+_T = TypeVar("_T")
 
 
-class Part(msgspec.Struct):
+class ImageUrl(msgspec.Struct):
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class InputAudio(msgspec.Struct):
+    data: bytes
+    format: Literal["wav", "mp3"]
+
+
+class File(msgspec.Struct):
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class CacheBreakpoint(msgspec.Struct, forbid_unknown_fields=True):
+    mode: Literal["explicit"]
+    ttl: Literal["30m", "12h"] | None = None
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
     type: Literal["text", "image_url", "input_audio", "file", "refusal"]
     text: str | None = None
     refusal: str | None = None
+    image_url: ImageUrl | None = None
+    input_audio: InputAudio | None = None
+    file: File | None = None
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
 
 
 class FunctionCall(msgspec.Struct):
@@ -123,6 +149,15 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     function_call: msgspec.Raw | None = None
 
     @property
+    def audio_parts(self) -> int:
+        """How many sounds are to be listened to."""
+        return sum(
+            part.type == "input_audio"
+            for message in self.messages
+            for part in (message.content if isinstance(message.content, list) else ())
+        )
+
+    @property
     def includes_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
@@ -133,6 +168,7 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 _decoder = msgspec.json.Decoder(ChatRequest)
 _PLACE = re.compile(r" - at `\$\.?(.*?)`$")
+_FILE_DATA = re.compile(r"data:[a-z0-9.+-]+/[a-z0-9.+-]+;base64,")
 _FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(.*?)`")
 
 
@@ -142,8 +178,19 @@ def parse(body: bytes) -> ChatRequest:
     Raises:
         Refusal: it is not a request that OpenAI would take.
     """
+    request = decode(_decoder, body)
+    _check(request)
+    return request
+
+
+def decode(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """Read a body, or refuse it in OpenAI's words.
+
+    Raises:
+        Refusal: it is no JSON, or not of the decoder's type.
+    """
     try:
-        request = _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as exc:
         raise _invalid(str(exc)) from exc
     except (msgspec.DecodeError, RecursionError) as exc:
@@ -152,8 +199,6 @@ def parse(body: bytes) -> ChatRequest:
             "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
             f"library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON: {exc}.)",
         ) from exc
-    _check(request)
-    return request
 
 
 def _invalid(text: str) -> Refusal:
@@ -180,14 +225,6 @@ def _check(request: ChatRequest) -> None:
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             code="invalid_parameter_combination",
         )
-    if request.max_tokens is not None and is_reasoning(request.model):
-        raise Refusal(
-            400,
-            "Unsupported parameter: 'max_tokens' is not supported with this model. "
-            "Use 'max_completion_tokens' instead.",
-            param="max_tokens",
-            code="unsupported_parameter",
-        )
     if request.tool_choice not in (UNSET, "none") and not request.tools:
         raise Refusal(400, "'tool_choice' is only allowed when 'tools' are specified.", param="tool_choice")
     if request.functions is not None or request.function_call is not None:
@@ -204,6 +241,9 @@ def _check(request: ChatRequest) -> None:
 def _check_messages(request: ChatRequest) -> None:
     asked: set[str] = set()
     for at, message in enumerate(request.messages):
+        if isinstance(message.content, list):
+            for number, part in enumerate(message.content):
+                _check_part(part, f"messages[{at}].content[{number}]", message.role)
         if message.tool_calls:
             asked.update(call.id for call in message.tool_calls)
         elif message.role == "tool" and message.tool_call_id not in asked:
@@ -237,6 +277,40 @@ def _check_messages(request: ChatRequest) -> None:
             param="response_format.json_schema",
             code="missing_required_parameter",
         )
+
+
+def _check_part(part: Part, place: str, role: str) -> None:
+    if getattr(part, part.type) is None:
+        raise Refusal(
+            400,
+            f"Missing required parameter: '{place}.{part.type}'.",
+            param=f"{place}.{part.type}",
+            code="missing_required_parameter",
+        )
+    if part.type not in ("text", "refusal") and role != "user":
+        raise Refusal(
+            400,
+            f"Invalid value: '{part.type}'. Supported values are: 'text'.",
+            param=f"{place}.type",
+            code="invalid_value",
+        )
+    if part.image_url is not None and not part.image_url.url.startswith(("data:image/", "http://", "https://")):
+        raise Refusal(
+            400,
+            f"Invalid '{place}.image_url'. Expected a base64-encoded data URL with an image MIME type or a valid URL.",
+            param=f"{place}.image_url",
+            code="invalid_image_url",
+        )
+    if part.file is not None and part.file.file_id is None:
+        data = part.file.file_data
+        if data is None or part.file.filename is None or not _FILE_DATA.match(data):
+            raise Refusal(
+                400,
+                f"Invalid '{place}.file'. Expected a file_id, or a filename and a base64-encoded data URL with a MIME "
+                "type (e.g. 'data:application/pdf;base64,...').",
+                param=f"{place}.file.file_data",
+                code="invalid_value",
+            )
 
 
 def text_of(message: Message) -> str:
