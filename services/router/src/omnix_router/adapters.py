@@ -41,6 +41,11 @@ class Adapters:
         """What names can mean by all that was announced."""
         return self._names
 
+    def know(self, catalogue: Catalogue) -> None:
+        """Use another catalogue from now on; completions in hand keep what they were planned with."""
+        self._catalogue = catalogue
+        self._update()
+
     @property
     def sandboxes(self) -> frozenset[str]:
         """Providers that the sandbox stands in for."""

@@ -10,7 +10,10 @@ from omnix_kit.runtime import Process, run
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
 from omnix_router.calling import Calling
-from omnix_router.catalogue.reading import load
+from omnix_router.catalogue.in_force import CatalogueInForce
+from omnix_router.catalogue.reading import IMPORTED
+from omnix_router.catalogue.refreshing import refreshed
+from omnix_router.catalogue.writing import Importer
 from omnix_router.clients import AdapterClient
 from omnix_router.handlers import Cancellations
 from omnix_router.patience import Patience
@@ -23,16 +26,20 @@ from omnix_router.settings import AdapterAddress, Settings
 @asynccontextmanager
 async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        catalogue = load(settings.catalogue_file)
-        routes = RoutesInForce(settings.routes_file, catalogue, {adapter.name for adapter in settings.adapters})
+        catalogue = CatalogueInForce(settings.catalogue_file, settings.data_dir / IMPORTED)
+        routes = RoutesInForce(settings.routes_file, catalogue.current, {adapter.name for adapter in settings.adapters})
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
-        adapters = Adapters(_clients(settings, stack), catalogue, settings.adapter_poll)
+        adapters = Adapters(_clients(settings, stack), catalogue.current, settings.adapter_poll)
         attempts = Attempts(Limits(attempts=settings.attempts))
         calling = Calling(adapters, _patience(settings), settings.idle_timeout)
         cancellations = Cancellations(messaging, attempts)
         messaging.at_connection(cancellations.subscribe)
         process.readiness.need("adapters", adapters.lacking)
+        await stack.enter_async_context(catalogue.watched(settings.catalogue_poll, adapters.know, routes.by))
         await stack.enter_async_context(routes.watched(settings.routes_poll))
+        if settings.catalogue_url is not None:
+            importer = Importer(settings.data_dir / IMPORTED, settings.catalogue_file)
+            await stack.enter_async_context(refreshed(importer, settings.catalogue_url, settings.catalogue_refresh))
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
         servicer = RouterServicer(

@@ -47,6 +47,19 @@ ROUTES_RELOADED = Counter("omnix_router_routes_reloads_total", "Changes of the r
 ROUTES_RELOAD_FAILED = Gauge(
     "omnix_router_routes_reload_failed", "1 while the routes file on disk is refused and older routes are in force."
 )
+CATALOGUE_MODELS = Gauge("omnix_router_catalogue_models", "Models in the catalogue in force.")
+CATALOGUE_RELOADED = Counter(
+    "omnix_router_catalogue_reloads_total", "Changes of the catalogue's files by result.", ["result"]
+)
+CATALOGUE_RELOAD_FAILED = Gauge(
+    "omnix_router_catalogue_reload_failed", "1 while a catalogue file on disk is refused and an older one is in force."
+)
+CATALOGUE_REFRESHED = Counter(
+    "omnix_router_catalogue_refreshes_total", "Fetches of the price map by result.", ["result"]
+)
+CATALOGUE_AGE = Gauge(
+    "omnix_router_catalogue_age_seconds", "Since the price map was last fetched or found unchanged; 0 before the first."
+)
 
 
 @lru_cache(maxsize=1024)

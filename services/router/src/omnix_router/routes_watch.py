@@ -13,13 +13,11 @@ from omnix_router import metrics
 from omnix_router.catalogue.models import Catalogue
 from omnix_router.routes_file import RoutesFileError, parse
 from omnix_router.routing import Routes
+from omnix_router.versions import Version, version_of
 
 _log = logging.getLogger(__name__)
 
 _MAX_BYTES = 4 * 1024 * 1024
-
-Version = tuple[int, int, int]
-"""Inode, time of change and size: what tells one content of a path from another."""
 
 
 class RoutesInForce:
@@ -43,6 +41,11 @@ class RoutesInForce:
                 raise ConfigurationError(f"OMNIX_ROUTES_FILE: {path}: {exc}") from exc
         metrics.ROUTES.set(len(self.current.by_name))
 
+    def by(self, catalogue: Catalogue) -> None:
+        """Judge the file by another catalogue, at the next look: one that was refused may be good now."""
+        self._catalogue = catalogue
+        self._seen = None
+
     @asynccontextmanager
     async def watched(self, every: timedelta) -> AsyncIterator[None]:
         """Look again and again while inside, in a thread: a file may be on a slow disk."""
@@ -59,7 +62,7 @@ class RoutesInForce:
     async def _watch(self, path: Path, every: timedelta) -> None:
         while True:
             await asyncio.sleep(every.total_seconds())
-            version = await asyncio.to_thread(_version, path)
+            version = await asyncio.to_thread(version_of, path)
             if version == self._seen:
                 continue
             try:
@@ -81,7 +84,7 @@ class RoutesInForce:
 
     def _read(self, path: Path) -> tuple[Version | None, Routes]:
         # The version is taken first: a change during the reading is seen as one at the next look.
-        version = _version(path)
+        version = version_of(path)
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise RoutesFileError(f"has more than {_MAX_BYTES} bytes")
@@ -91,11 +94,3 @@ class RoutesInForce:
         except UnicodeDecodeError as exc:
             raise RoutesFileError("is not UTF-8") from exc
         return version, parse(text, self._catalogue, self._providers)
-
-
-def _version(path: Path) -> Version | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -10,6 +10,8 @@ from omnix_kit.settings import Duration, ServiceSettings
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from omnix_router.catalogue.fetching import FetchError, checked
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ADDRESS = re.compile(r"[^\s:/=,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
@@ -44,6 +46,20 @@ def _bounded(value: timedelta) -> timedelta:
     return value
 
 
+def _month(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= timedelta(days=30):
+        raise ValueError("must be more than 0 and at most 720h")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        checked(value)
+    except FetchError as exc:
+        raise ValueError(str(exc)) from exc
+    return value
+
+
 Wait = Annotated[Duration, AfterValidator(_bounded)]
 
 
@@ -53,6 +69,9 @@ class Settings(ServiceSettings):
     adapters: Annotated[tuple[AdapterAddress, ...], NoDecode, BeforeValidator(parse_adapters)]
     routes_file: Path | None = None
     catalogue_file: Path | None = None
+    catalogue_url: Annotated[str, AfterValidator(_address)] | None = None
+    """Of a price map that is imported again and again."""
+    catalogue_refresh: Annotated[Duration, AfterValidator(_month)] = timedelta(hours=24)
 
     attempts: int = Field(default=3, ge=1, le=10)
     completion_deadline: Wait = timedelta(minutes=10)
@@ -67,3 +86,4 @@ class Settings(ServiceSettings):
     adapter_connect_timeout: Wait = timedelta(seconds=1)
     adapter_poll: Wait = timedelta(seconds=10)
     routes_poll: Wait = timedelta(seconds=1)
+    catalogue_poll: Wait = timedelta(seconds=5)

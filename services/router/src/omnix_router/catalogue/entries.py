@@ -27,8 +27,8 @@ CAPABILITIES = frozenset(
         "logprobs",
     }
 )
-_MAX_TOKENS = 1_000_000_000
-_MAX_DIMENSIONS = 65_536
+MAX_TOKENS = 1_000_000_000
+MAX_DIMENSIONS = 65_536
 
 
 class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,6 +49,19 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     retires: date | None = None
 
 
+class Import(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the whole file was imported from, last of all."""
+
+    time: datetime
+    source: str
+    """An address or a path."""
+    models: int
+    """How many models there were in it."""
+    etag: str = ""
+    gone: list[str] = []
+    """Models of earlier imports that were not in it. They stay, so that old usage can be rated again."""
+
+
 class File(msgspec.Struct, forbid_unknown_fields=True):
     """A whole file."""
 
@@ -56,6 +69,8 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     provider: str = ""
     as_of: date | None = None
     sources: list[str] = []
+    imported: Import | None = None
+    """Of files that an import wrote."""
 
 
 def models_of(file: File) -> list[Model]:
@@ -77,12 +92,12 @@ def _models(file: File, entry: ModelEntry, key: str) -> list[Model]:
     if unknown := sorted(set(entry.capabilities) - CAPABILITIES):
         raise ValueError(f"{key}.capabilities: {', '.join(unknown)} is none of {', '.join(sorted(CAPABILITIES))}")
     for limit in ("context_window", "max_output_tokens"):
-        if not 0 <= getattr(entry, limit) <= _MAX_TOKENS:
-            raise ValueError(f"{key}.{limit}: must not be negative, nor more than {_MAX_TOKENS}")
+        if not 0 <= getattr(entry, limit) <= MAX_TOKENS:
+            raise ValueError(f"{key}.{limit}: must not be negative, nor more than {MAX_TOKENS}")
     if entry.dimensions and "embeddings" not in entry.capabilities:
         raise ValueError(f"{key}.dimensions: only a model with the capability embeddings has some")
-    if any(not 0 < length <= _MAX_DIMENSIONS for length in entry.dimensions):
-        raise ValueError(f"{key}.dimensions: must be from 1 to {_MAX_DIMENSIONS}")
+    if any(not 0 < length <= MAX_DIMENSIONS for length in entry.dimensions):
+        raise ValueError(f"{key}.dimensions: must be from 1 to {MAX_DIMENSIONS}")
     reasoning = reasoning_of(entry.reasoning, frozenset(entry.capabilities), f"{key}.reasoning")
     model = _model(provider, entry, reasoning, f"{key}.prices")
     return [model, *(replace(model, name=name, title=name, aliases=()) for name in entry.snapshots)]

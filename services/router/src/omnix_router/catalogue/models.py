@@ -87,7 +87,7 @@ class Model:
     capabilities: tuple[str, ...] = ()
     reasoning: ReasoningControl | None = None
     dimensions: tuple[int, ...] = ()
-    """Of an embedding model: all lengths of vector that it makes, the default one first; empty also when it makes any."""
+    """Of an embedding model: all lengths of vector that it makes, the default first; empty also when it makes any."""
     prices: tuple[Price, ...] = ()
     """By the time from which each holds, oldest first."""
     released: datetime | None = None

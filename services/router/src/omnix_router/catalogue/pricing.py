@@ -13,6 +13,8 @@ import msgspec
 from omnix_kit.money import Price, Rates, Tier
 
 _MICROS = 1_000_000
+MAX_PRICE = 1_000_000
+"""For a million tokens."""
 
 
 class TierEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,7 +65,7 @@ def micros(amount: Decimal, key: str) -> int:
 
     :raises ValueError: when the amount has a part smaller than a micro-unit, is negative or is absurd.
     """
-    if not amount.is_finite() or not 0 <= amount <= 1_000_000:
+    if not amount.is_finite() or not 0 <= amount <= MAX_PRICE:
         raise ValueError(f"{key}: {amount} is not a price for a million tokens")
     scaled = amount * _MICROS
     if scaled != scaled.to_integral_value():
