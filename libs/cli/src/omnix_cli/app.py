@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from omnix_cli import api_commands, suite_commands
+from omnix_cli import api_commands, catalogue_commands, suite_commands
 
 app = typer.Typer(
     name="omnix",
@@ -25,6 +25,7 @@ app.command()(api_commands.chat)
 app.command()(api_commands.models)
 app.command()(api_commands.usage)
 app.add_typer(api_commands.keys, name="keys")
+app.add_typer(catalogue_commands.catalogue, name="catalogue")
 
 
 @app.command()
