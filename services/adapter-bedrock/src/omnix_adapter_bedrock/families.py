@@ -19,6 +19,7 @@ class Kind(Enum):
     COHERE = "cohere"
     AI21 = "ai21"
     GPT_OSS = "gpt-oss"
+    GPT = "gpt"
     OTHER = "other"
     """A vendor without peculiarities."""
     OPAQUE = "opaque"
@@ -48,6 +49,7 @@ _PREFIXES = (
     ("amazon.nova", Kind.NOVA),
     ("amazon.titan", Kind.TITAN),
     ("openai.gpt-oss", Kind.GPT_OSS),
+    ("openai.gpt", Kind.GPT),
 )
 _NEWEST = (99, 0)
 _ENDING_EARLY = frozenset({Kind.TITAN, Kind.LLAMA, Kind.MISTRAL, Kind.COHERE, Kind.AI21})

@@ -35,7 +35,6 @@ class ToolUse(Wire):
     name: str
     input: Raw = Raw(b"{}")
     type: str | None = None
-    """Set for a tool that the vendor runs by itself."""
 
 
 class ReasoningText(Wire):

@@ -37,6 +37,8 @@ _FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     }
 )
 _LONG = "1h"
+_VENDORS_OWN = "server_tool_use"
+"""A call that the vendor makes and answers by itself."""
 _MOST_BLOCKS = 4096
 
 _decode_answer = msgspec.json.Decoder(wire.Answer).decode
@@ -71,7 +73,7 @@ def completion_from_wire(body: bytes, provider: str, vendor_id: str = "") -> Com
     for block in answer.output.message.content:
         if block.text:
             text.append(block.text)
-        if block.tool_use is not None and block.tool_use.type is None:
+        if block.tool_use is not None and block.tool_use.type != _VENDORS_OWN:
             use = block.tool_use
             calls.append(ToolCall(use.tool_use_id, use.name, bytes(use.input).decode()))
         if block.reasoning_content is not None:
@@ -174,7 +176,7 @@ class EventReader:
 
     def _begun(self, event: wire.BlockStart) -> Chunk | None:
         use = event.start.tool_use if event.start is not None else None
-        if use is None or use.type is not None:
+        if use is None or use.type == _VENDORS_OWN:
             return None
         if len(self._calls) >= _MOST_BLOCKS:
             raise msgspec.ValidationError("the answer has too many calls")

@@ -6,6 +6,8 @@
   https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html
 - Nova 2 takes an effort: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
 - gpt-oss takes an effort: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
+- GPT takes an effort in the words of OpenAI's newer interface, as an answer of AWS's shows:
+  https://github.com/vercel/ai/blob/3ab63321296fe317661ec2c3611ebdf1b24fa1db/packages/amazon-bedrock/src/__fixtures__/amazon-bedrock-openai-cris-reasoning-effort-error.json
 - any other model that is told an effort is told it in Converse's own words.
 """
 
@@ -22,6 +24,15 @@ LEAST_BUDGET = 1024
 _EFFORT = "reasoning_effort"
 _BUDGET = "reasoning.budget_tokens"
 _CONVERSE_WORDS: Mapping[Effort, str] = {
+    Effort.LOW: "low",
+    Effort.MEDIUM: "medium",
+    Effort.HIGH: "high",
+    Effort.EXTRA_HIGH: "xhigh",
+    Effort.MAX: "max",
+}
+_OPENAIS_WORDS: Mapping[Effort, str] = {
+    Effort.NONE: "none",
+    Effort.MINIMAL: "minimal",
     Effort.LOW: "low",
     Effort.MEDIUM: "medium",
     Effort.HIGH: "high",
@@ -78,6 +89,8 @@ def thinking_of(request: CompletionRequest, attempt: Attempt, family: Family) ->
             return Thinking(fields, exhaustive=word == "high")
         case Kind.GPT_OSS:
             return Thinking({"reasoning_effort": _word(effort, _THREE_WORDS)})
+        case Kind.GPT:
+            return Thinking({"reasoning": {"effort": _word(effort, _OPENAIS_WORDS)}})
         case _ if effort is Effort.NONE and (family.kind in _WITHOUT or wish.budget == 0):
             return Thinking()  # it does not reason, or not unless it is given a budget
         case _ if family.kind in _WITHOUT:
