@@ -1,10 +1,14 @@
-"""Durations and times as people write them."""
+"""Durations and times as people write them, and tables as they are shown."""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
+import msgspec
 import pytest
 from omnix_cli import listings
 from omnix_cli.errors import UsageError
+from rich.console import Console
+from rich.table import Table
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -35,3 +39,47 @@ def test_since_is_a_time_or_how_long_ago(text: str, meant: str) -> None:
 def test_since_of_no_known_form_is_refused() -> None:
     with pytest.raises(UsageError, match="--since 'yesterday'"):
         listings.since("yesterday", NOW)
+
+
+def shown(table: Table) -> list[str]:
+    """The rows, blanks made one."""
+    out = StringIO()
+    Console(file=out, width=400).print(table)
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def test_models_show_prices_that_rise_modes_and_what_embeds() -> None:
+    known = [
+        {
+            "id": "gemini/gemini-2.5-pro",
+            "owned_by": "google",
+            "context_window": 1_048_576,
+            "pricing": {"currency": "USD", "input": "1.250000", "output": "10.000000", "tiers": [{}]},
+            "reasoning": {"modes": ["think", "ultra-think"]},
+        },
+        {"id": "openai/e", "pricing": {"currency": "USD", "input": "0.020000", "output": "0"}, "reasoning": None}
+        | {"capabilities": ["embeddings"], "sandbox": True},
+    ]
+    rows = shown(listings.models(msgspec.json.decode(msgspec.json.encode(known), type=list[listings.Model])))
+    assert rows[1:] == [
+        "gemini/gemini-2.5-pro google 1,048,576 1.250000 USD+ 10.000000 USD+ think, ultra-think",
+        "openai/e 0.020000 USD 0 USD embeddings, SANDBOX",
+    ]
+
+
+def test_usage_shows_what_was_cached_and_what_was_asked() -> None:
+    entry = {
+        "completion_id": "embd-1",
+        "provider": "openai",
+        "model": "e",
+        "outcome": "succeeded",
+        "input_tokens": 9,
+        "output_tokens": 0,
+        "cached_input_tokens": 4,
+        "start_time": "then",
+        "operation": "embeddings",
+        "cost": "0.000001",
+        "currency": "USD",
+    }
+    rows = shown(listings.usage([msgspec.convert(entry, listings.Entry)]))
+    assert rows[1] == "then openai/e succeeded 9 4 0 0.000001 USD embd-1 embeddings"

@@ -18,6 +18,11 @@ class Pricing(msgspec.Struct):
     currency: str
     input: str
     output: str
+    tiers: list[msgspec.Raw] = []
+
+
+class Reasoning(msgspec.Struct):
+    modes: list[str] = []
 
 
 class Model(msgspec.Struct):
@@ -25,8 +30,14 @@ class Model(msgspec.Struct):
     owned_by: str = ""
     context_window: int | None = None
     pricing: Pricing | None = None
+    reasoning: Reasoning | None = None
+    capabilities: list[str] = []
     sandbox: bool = False
     aliases: list[str] = []
+
+    @property
+    def embeds(self) -> bool:
+        return "embeddings" in self.capabilities
 
 
 class Key(msgspec.Struct):
@@ -54,7 +65,13 @@ class Entry(msgspec.Struct):
     estimated: bool = False
     cost: str | None = None
     currency: str | None = None
+    operation: str = "chat"
+    cached_input_tokens: int = 0
     sandbox: bool = False
+
+    @property
+    def embeds(self) -> bool:
+        return self.operation == "embeddings"
 
 
 class _Page(msgspec.Struct):
@@ -82,17 +99,21 @@ def all_of(gateway: Gateway, path: str) -> list[msgspec.Raw]:
 
 
 def models(found: list[Model]) -> Table:
-    table = _table("model", "short names", "by", ">context", ">in /1M", ">out /1M", "")
+    """A price with a ``+`` rises with the prompt's length; ``--json`` tells how."""
+    table = _table("model", "short names", "by", ">context", ">in /1M", ">out /1M", "modes", "")
     for model in found:
         price = model.pricing
+        more = "+" if price is not None and price.tiers else ""
+        notes = [word for word, holds in (("embeddings", model.embeds), ("SANDBOX", model.sandbox)) if holds]
         table.add_row(
             model.id,
             ", ".join(model.aliases),
             model.owned_by,
             "" if model.context_window is None else f"{model.context_window:,}",
-            "" if price is None else f"{price.input} {price.currency}",
-            "" if price is None else f"{price.output} {price.currency}",
-            "SANDBOX" if model.sandbox else "",
+            "" if price is None else f"{price.input} {price.currency}{more}",
+            "" if price is None else f"{price.output} {price.currency}{more}",
+            "" if model.reasoning is None else ", ".join(model.reasoning.modes),
+            ", ".join(notes),
         )
     return table
 
@@ -107,14 +128,16 @@ def keys(found: list[Key], now: datetime) -> Table:
 
 
 def usage(found: list[Entry]) -> Table:
-    table = _table("started", "model", "outcome", ">in", ">out", ">cost", "completion", "")
+    table = _table("started", "model", "outcome", ">in", ">cached", ">out", ">cost", "completion", "")
     for entry in found:
-        notes = [word for word, holds in (("estimated", entry.estimated), ("SANDBOX", entry.sandbox)) if holds]
+        words = (("estimated", entry.estimated), ("embeddings", entry.embeds), ("SANDBOX", entry.sandbox))
+        notes = [word for word, holds in words if holds]
         table.add_row(
             entry.start_time,
             f"{entry.provider}/{entry.model}",
             entry.outcome.lower(),
             str(entry.input_tokens),
+            str(entry.cached_input_tokens),
             str(entry.output_tokens),
             "unpriced" if entry.cost is None else f"{entry.cost} {entry.currency or ''}",
             entry.completion_id,
