@@ -75,7 +75,9 @@ class InBandError(Exception):
         self.error = error
 
 
-Unreadable = msgspec.DecodeError | RecursionError
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for what is no answer."""
+Unreadable = msgspec.DecodeError | UnicodeDecodeError | RecursionError
 Fault = Unreadable | Blocked | Unusable | Unspeakable | InBandError
 
 
@@ -83,7 +85,7 @@ def completion_from_wire(body: bytes, attempt_id: str) -> Completion:
     """Read a whole answer.
 
     :param attempt_id: names the calls to which Gemini gave no id.
-    :raises msgspec.DecodeError: when it is none.
+    :raises UNREADABLE: when it is none.
     :raises Blocked, Unusable, Unspeakable: when there is nothing to hand on.
     """
     answer = _decode(body)
@@ -155,14 +157,19 @@ def _signature(signature: str) -> Reasoned:
 
 def _call(part: wire.Part, index: int, number: int, attempt_id: str) -> ToolCall:
     call = part.function_call
-    if call is None or not call.name or call.partial_args is not None:
+    if call is None or not call.name or bytes(call.partial_args):
         raise msgspec.ValidationError("a function call has no name, or comes in pieces that were not asked for")
     return ToolCall(
         call.id or f"call_{attempt_id}_{index}_{number}",
         call.name,
-        "{}" if call.args is None else msgspec.json.format(bytes(call.args), indent=-1).decode(),
+        msgspec.json.format(_arguments(call), indent=-1).decode(),
         (part.thought_signature or "").encode(),
     )
+
+
+def _arguments(call: wire.FunctionCall) -> bytes:
+    given = bytes(call.args)
+    return b"{}" if given in (b"", b"null") else given
 
 
 def _text(part: wire.Part) -> str:
@@ -244,7 +251,7 @@ class EventReader:
                         self._take(candidate, position, chunks)
                 else:
                     _refuse_blocked(event)
-            except (msgspec.DecodeError, RecursionError, Blocked, Unusable, Unspeakable, InBandError) as exc:
+            except (*UNREADABLE, Blocked, Unusable, Unspeakable, InBandError) as exc:
                 fault = exc
                 break
             if not self._head_told and event.model_version:

@@ -65,7 +65,7 @@ def error_in_band(error: wire.Error, provider: str, asked: Asked) -> OmnixError:
 def _read(body: bytes) -> wire.Error:
     try:
         read: wire.Failure | list[wire.Failure] = _decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return wire.Error()
     if isinstance(read, list):  # a stream's refusal may come as a list of one
         return read[0].error if read else wire.Error()
@@ -130,7 +130,7 @@ def _details(raws: Sequence[msgspec.Raw]) -> list[wire.Detail]:
     for raw in raws:
         try:
             read.append(_decode_detail(raw))
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # of a type that is not read here, with a field of the same name
     return read
 

@@ -28,11 +28,18 @@ class Usage(Struct, rename="camel"):
     """Google Cloud's word; it comes alone in events that have no counts."""
 
 
+_ABSENT = Raw()
+
+
 class FunctionCall(Struct, rename="camel"):
     name: str | None = None
     id: str | None = None
-    args: Raw | None = None
-    partial_args: Raw | None = None
+    args: Raw = _ABSENT
+    partial_args: Raw = _ABSENT
+
+
+class Present(Struct):
+    """Of what is inside nothing is read."""
 
 
 class Part(Struct, rename="camel"):
@@ -40,11 +47,11 @@ class Part(Struct, rename="camel"):
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
-    inline_data: Raw | None = None
-    file_data: Raw | None = None
-    executable_code: Raw | None = None
-    code_execution_result: Raw | None = None
-    tool_call: Raw | None = None
+    inline_data: Present | None = None
+    file_data: Present | None = None
+    executable_code: Present | None = None
+    code_execution_result: Present | None = None
+    tool_call: Present | None = None
 
 
 class Content(Struct):
