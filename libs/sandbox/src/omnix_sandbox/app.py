@@ -8,6 +8,7 @@ from aiohttp import web
 from omnix_sandbox.bedrock.api import Bedrock
 from omnix_sandbox.control import Control, respond
 from omnix_sandbox.gemini.api import Gemini
+from omnix_sandbox.huggingface.api import HuggingFace
 from omnix_sandbox.openai.api import OpenAI
 from omnix_sandbox.recorder import Recorder
 from omnix_sandbox.rules import Rules
@@ -27,6 +28,7 @@ class Vendor(Protocol):
 VENDORS: Final[dict[str, type[Vendor]]] = {
     "openai": OpenAI,
     "gemini": Gemini,
+    "huggingface": HuggingFace,
     "bedrock": Bedrock,
 }
 """Each vendor's room by its first path segment."""

@@ -9,7 +9,7 @@ from typing import Final
 from omnix_sandbox.faults import Fault, FaultKind
 from omnix_sandbox.formats import JSON, Asked, AskedChat, Billing, Format, Making, StreamBytes
 from omnix_sandbox.gemini import errors
-from omnix_sandbox.gemini.errors import Blocked, BlockedStream, Refusal, invalid_argument
+from omnix_sandbox.gemini.errors import Blocked, Refusal, invalid_argument
 from omnix_sandbox.gemini.events import UNSAFE, Events, dumped, pretty
 from omnix_sandbox.gemini.frames import ARRAY, EVENTS, Frames
 from omnix_sandbox.gemini.models import Model, version_of
@@ -138,5 +138,5 @@ class AskedContent(AskedChat):
             "responseId": GeminiFormat().call_id(),
         }
         if self.stream and self.target.events:
-            return BlockedStream(EVENTS.final(dumped(told)))
+            return Blocked(EVENTS.final(dumped(told)), EVENTS.content_type)
         return Blocked(pretty([told] if self.stream else told))

@@ -17,7 +17,7 @@ from omnix_sandbox.gemini.request import Content
 from omnix_sandbox.gemini.usage import details
 from omnix_sandbox.gemini.wire import Message, read
 from omnix_sandbox.record import Operation
-from omnix_sandbox.steering import Steering, steering_of_model, steering_of_text
+from omnix_sandbox.steering import Steering, steering_of_model
 from omnix_sandbox.tokens import count_tokens
 
 MAX_BATCH: Final = 100
@@ -96,8 +96,7 @@ class AskedEmbeddings(Asked):
 
     @property
     def steering(self) -> Steering:
-        steering, _ = steering_of_text(self._texts[-1][0])
-        return steering.over(steering_of_model(self.model))
+        return steering_of_model(self.model)
 
     def input_tokens(self) -> int:
         return sum(count_tokens(text) for text, _ in self._texts)

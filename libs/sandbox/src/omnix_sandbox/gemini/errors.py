@@ -50,21 +50,16 @@ class BadRequest(Refusal):
 
 
 class Blocked(formats.Refusal):
-    """A prompt that is not answered: 200 with feedback and no candidates."""
+    """A prompt that is not answered: 200 with feedback and no candidates, of a stream the only event."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, content_type: str = formats.JSON) -> None:
         self.status = 200
         self.headers = {}
+        self.content_type = content_type
         self._answer = answer
 
     def body(self) -> bytes:
         return self._answer
-
-
-class BlockedStream(Blocked):
-    """The same, as the only event of a stream."""
-
-    content_type = "text/event-stream"
 
 
 def invalid_argument(message: str) -> Refusal:
