@@ -26,7 +26,7 @@ async def test_broker_that_takes_nothing_more_keeps_nobody_waiting(nats: NatsSer
     """The client library swallows the cancellation of whoever waits for room in it; nobody is told twice."""
     async with connected(nats) as messaging:
         with nats.paused():
-            client = messaging.client
+            client: Any = messaging.client
             publishing: list[asyncio.Task[None]] = []
             async with asyncio.timeout(10):
                 while not client._flush_queue.full():

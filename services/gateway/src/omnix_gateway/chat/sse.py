@@ -120,7 +120,6 @@ def _is_text_only(chunk: "Chunk") -> bool:
         or chunk.tool_calls
         or chunk.refusal
         or chunk.logprobs
-        or chunk.refusal_logprobs
         or chunk.HasField("reasoning")
     )
 
