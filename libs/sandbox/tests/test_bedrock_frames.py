@@ -154,3 +154,20 @@ async def test_a_caller_who_leaves_is_noticed_at_once(sandbox: Sandbox, request_
     assert call.closed_time is not None
     assert (call.outcome, call.closed_by, call.output_tokens) == ("left", "client", 3)
     assert call.closed_time - left < 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "payload", "whole"),
+    [
+        (b"", b"", b"\x00\x00\x00\x10\x00\x00\x00\x00\x05\xc2H\xeb}\x98\xc8\xff"),
+        (
+            b"\x0ccontent-type\x07\x00\x10application/json",
+            b"{'foo':'bar'}",
+            b"\x00\x00\x00=\x00\x00\x00 \x07\xfd\x83\x96\x0ccontent-type\x07\x00\x10application/json"
+            b"{'foo':'bar'}\x8d\x9c\x08\xb1",
+        ),
+    ],
+)
+async def test_messages_are_the_formats_published_ones(headers: bytes, payload: bytes, whole: bytes) -> None:
+    """https://github.com/boto/botocore/blob/develop/tests/unit/test_eventstream.py, read 2026-11-22."""
+    assert frames.message(headers, payload) == whole

@@ -363,6 +363,7 @@ async def test_a_wrong_checksum_is_noticed(bedrock: Any) -> None:
         (CLAUDE, {"thinking": {"type": "adaptive"}}, {}, "adaptive thinking is not supported"),
         ("us.anthropic.claude-opus-4-7", THINKING, {}, '"thinking.type.enabled" is not supported'),
         ("us.anthropic.claude-opus-4-7", {}, {"temperature": 0.5}, "`temperature` is deprecated"),
+        ("us.anthropic.claude-fable-5", {"thinking": {"type": "disabled"}}, {}, '"thinking.type.disabled" is not'),
         (
             "us.amazon.nova-2-lite-v1:0",
             {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}},
@@ -601,3 +602,24 @@ async def test_nova_embeds_one_text(bedrock: Any) -> None:
         400,
         "ValidationException",
     )
+
+
+async def test_new_claudes_think_unasked_and_leave_the_text_out(bedrock: Any) -> None:
+    asked = said("Why? [[reasoning=9]] [[tokens=5]]")
+    answer = await off(bedrock.converse, modelId="us.anthropic.claude-opus-5", messages=asked)
+
+    thought, text = answer["output"]["message"]["content"]
+    assert thought["reasoningContent"]["reasoningText"]["text"] == ""
+    assert thought["reasoningContent"]["reasoningText"]["signature"]
+    assert text["text"]
+    assert answer["usage"]["outputTokens"] == 14
+
+
+async def test_an_effort_alone_makes_the_sandboxs_models_think(bedrock: Any, sandbox: Sandbox, request_id: str) -> None:
+    asked = said("Why? [[reasoning=9]] [[tokens=5]]")
+    answer = await off(bedrock.converse, modelId="sandbox-chat", messages=asked, outputConfig={"effort": "high"})
+
+    thought = answer["output"]["message"]["content"][0]["reasoningContent"]["reasoningText"]
+    assert thought["text"] == script.answer(script.user("Why? [[reasoning=9]] [[tokens=5]]")).reasoning_text
+    assert thought["signature"]
+    assert (await sandbox.wait_for_call(request_id=request_id)).reasoning == "high"

@@ -91,6 +91,8 @@ _NO_IMAGES: Final = (
 )
 _NO_DOCUMENTS: Final = ("amazon.titan-text-premier", "amazon.nova-micro", "openai.gpt-oss", "meta.llama3-2-1b")
 _ADAPTIVE_ONLY: Final = re.compile(r"anthropic\.claude-(opus-4-[78]|(opus|sonnet|haiku)-5|fable|mythos)")
+_UNASKED: Final = re.compile(r"anthropic\.claude-((opus|sonnet|haiku)-5|fable|mythos)")
+_ALWAYS: Final = re.compile(r"anthropic\.claude-(opus-5-5|fable|mythos)")
 _BUDGETED: Final = re.compile(r"anthropic\.claude-(3-7|(sonnet|opus|haiku)-4)")
 
 
@@ -129,6 +131,18 @@ def thinks_adaptively(base: str) -> bool:
 def thinks_adaptively_only(base: str) -> bool:
     """Claude's models that take neither a budget nor `temperature`, `topP` and `top_k`."""
     return _ADAPTIVE_ONLY.match(base) is not None
+
+
+def thinks_unasked(base: str) -> bool:
+    """Claude from its fifth generation on thinks where nothing is said of it, and leaves the text out.
+
+    https://platform.claude.com/docs/en/models/opus-5/migration-guide, read 2026-11-22.
+    """
+    return _UNASKED.match(base) is not None
+
+
+def thinks_always(base: str) -> bool:
+    return _ALWAYS.match(base) is not None
 
 
 def takes_system(base: str) -> bool:

@@ -95,14 +95,17 @@ def _claude(request: ConverseRequest, base: str, fields: Mapping[str, Any]) -> T
     adaptive_only = models.thinks_adaptively_only(base)
     if adaptive_only:
         _check_sampling_is_unset(request, fields)
+    sandbox = models.family(base) is Family.SANDBOX
     name = "thinking" if "thinking" in fields else "reasoning_config"
     if name not in fields:
-        return Thinking(asked=effort)
+        thinks = models.thinks_unasked(base) or (sandbox and effort is not None)
+        return Thinking(effort, shown=sandbox and thinks, signed=thinks, hidden_text="" if thinks else None)
     asked = _read(name, fields[name], _Thinking)
-    sandbox = models.family(base) is Family.SANDBOX
     if not sandbox and not models.thinks_by_budget(base) and not adaptive_only:
         raise invalid_for_model(f"{name}: Extra inputs are not permitted")
     if asked.type == "disabled":
+        if models.thinks_always(base):
+            raise invalid_for_model('"thinking.type.disabled" is not supported for this model.')
         return Thinking(asked="off")
     if request.forces_tool:
         raise invalid_for_model("Thinking may not be enabled when tool_choice forces tool use.")
@@ -171,9 +174,10 @@ def _check_sampling(request: ConverseRequest, fields: Mapping[str, Any]) -> None
 
 
 def _check_sampling_is_unset(request: ConverseRequest, fields: Mapping[str, Any]) -> None:
+    """They take the defaults, as if nothing had been said."""
     config = request.inference_config
     for name, value in (("temperature", config.temperature), ("top_p", config.top_p), ("top_k", fields.get("top_k"))):
-        if value is not None:
+        if value is not None and (name == "top_k" or value != 1):
             raise invalid_for_model(f"`{name}` is deprecated for this model.")
 
 
