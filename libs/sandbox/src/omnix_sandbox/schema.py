@@ -52,9 +52,14 @@ def value_of(schema: Mapping[str, Any], seed: int) -> Any:
     """Make a value that `schema` accepts.
 
     Raises:
-        SchemaError: a pattern that cannot be met, a reference that leads nowhere, or a schema without an end.
+        SchemaError: a pattern that cannot be met, a reference that leads nowhere, a schema without an end or sense.
     """
-    return _Maker(schema, random.Random(seed)).make(schema, 0)  # noqa: S311 - a text is made, not a secret
+    try:
+        return _Maker(schema, random.Random(seed)).make(schema, 0)  # noqa: S311 - a text is made, not a secret
+    except SchemaError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, re.error) as exc:
+        raise SchemaError(f"the schema makes no sense: {exc}") from exc
 
 
 class _Maker:

@@ -52,7 +52,7 @@ def read(body: bytes, kind: type[M], hidden: frozenset[str] = frozenset()) -> M:
     """
     try:
         value = msgspec.json.decode(body or b"{}")
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise invalid_argument(f"Invalid JSON payload received. {exc}.") from exc
     walk = _Walk(hidden)
     named = walk.message(value, kind, "", 0)

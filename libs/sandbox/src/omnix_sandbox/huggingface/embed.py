@@ -133,7 +133,7 @@ def _decode(body: bytes, kind: type[Read]) -> Read:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as exc:
         raise errors.plain(422, f"Failed to deserialize the JSON body into the target type: {exc}") from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise errors.plain(400, f"Failed to parse the request body as JSON: {exc}") from exc
 
 

@@ -159,7 +159,7 @@ def asked(body: bytes, provider: str | None) -> AskedRouted:
     """
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise errors.enveloped(400, f"Invalid JSON: {exc}") from exc
     if isinstance(value, dict) and not isinstance(value.get("model"), str):
         raise errors.enveloped(400, "Missing required parameter: 'model'.", param="model")

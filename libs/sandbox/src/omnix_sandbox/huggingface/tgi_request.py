@@ -131,7 +131,7 @@ def parse(body: bytes) -> ChatRequest:
         request = _decoder.decode(body)
     except msgspec.ValidationError as exc:
         raise errors.plain(422, f"Failed to deserialize the JSON body into the target type: {exc}") from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise errors.plain(400, f"Failed to parse the request body as JSON: {exc}") from exc
     for at, message in enumerate(request.messages):
         if message.content is None and message.tool_calls is None:
