@@ -64,6 +64,7 @@ def test_header_of_the_hub_says_that_there_is_no_such_model(code: str) -> None:
         ({"error": {"message": "a"}}, "a"),
         ({"message": "a", "type": "x"}, "a"),
         ({"detail": "a"}, "a"),
+        ({"detail": [{"loc": ["body"], "msg": "a"}, {"msg": "b"}]}, "a b"),
         ("a", "a"),
         ({"error": {}}, "The provider answered with status 400."),
         ([], "The provider answered with status 400."),

@@ -95,8 +95,9 @@ def _object(told: dict[str, Any]) -> wire.Error:
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, list):
-        return " ".join(each for each in value if isinstance(each, str)) or None
+    if isinstance(value, list):  # of sentences, or of what is wrong with each field
+        said = (each.get("msg") if isinstance(each, dict) else each for each in value)
+        return " ".join(each for each in said if isinstance(each, str)) or None
     return value if isinstance(value, str) and value else None
 
 
