@@ -51,7 +51,7 @@ class AskedRouted(AskedChat):
 
     @property
     def shows_reasoning(self) -> bool:
-        return True
+        return not self.steering.redacted
 
     def head_fields(self, making: Making) -> Mapping[str, str]:
         return {"x-inference-provider": self._provider}
@@ -96,7 +96,7 @@ class RoutedChunks(Chunks):
 
     def _choice(self, at: int, answer: Answer) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": None if answer.tool_calls else answer.text}
-        if answer.reasoning:
+        if _shown(answer):
             message["reasoning_content"] = answer.reasoning_text
         if answer.tool_calls:
             message["tool_calls"] = [
@@ -123,13 +123,13 @@ class RoutedChunks(Chunks):
         return b',"usage":null}\n\n' if self._with_usage else b"}\n\n"
 
     def _shows(self, answer: Answer) -> bool:
-        return bool(answer.tool_calls or answer.reasoning)
+        return bool(answer.tool_calls or _shown(answer))
 
     def _opening(self, at: int, answer: Answer) -> bytes:
         return self.event(at, {"role": "assistant", "content": ""})
 
     def _deltas(self, answer: Answer) -> Iterator[dict[str, Any]]:
-        for token in answer.reasoning:
+        for token in _shown(answer):
             yield {"reasoning_content": token}
         for number, call in enumerate(answer.tool_calls):
             id_ = call_id(call, self._making.answer_id or "", number)
@@ -149,6 +149,11 @@ class RoutedChunks(Chunks):
 
     def _odds(self, tokens: Sequence[str]) -> dict[str, Any]:
         return {"content": [logprob_of(token, self._logprobs or 0) for token in tokens]}
+
+
+def _shown(answer: Answer) -> Sequence[str]:
+    """The thoughts that are told."""
+    return () if answer.redacted else answer.reasoning
 
 
 def asked(body: bytes, provider: str | None) -> AskedRouted:
