@@ -277,6 +277,16 @@ async def test_attachments_count(bedrock: Any) -> None:
     assert answer["usage"]["inputTokens"] == script.input_tokens(script.user("eins zwei")) + 170
 
 
+async def test_a_filter_answers_nothing(bedrock: Any, sandbox: Sandbox, request_id: str) -> None:
+    answer = await off(bedrock.converse, modelId="sandbox-filter", messages=said("x"))
+    events = await streamed(bedrock, modelId="sandbox-filter", messages=said("x"))
+
+    assert (answer["stopReason"], answer["output"]["message"]["content"]) == ("content_filtered", [])
+    assert [next(iter(event)) for event in events] == ["messageStart", "messageStop", "metadata"]
+    call = await sandbox.wait_for_call(request_id=request_id)
+    assert (call.outcome, call.status, call.output_tokens) == ("refused", 200, 0)
+
+
 async def test_a_guardrail_answers_in_place_of_the_model(bedrock: Any) -> None:
     guard = {"guardrailIdentifier": "abc", "guardrailVersion": "1"}
     arguments = {"modelId": "sandbox-filter", "messages": said("x"), "guardrailConfig": guard}
@@ -299,10 +309,9 @@ async def test_a_guardrail_answers_in_place_of_the_model(bedrock: Any) -> None:
         ("sandbox-429-retry-2s", 429, "ThrottlingException"),
         ("sandbox-quota", 400, "ServiceQuotaExceededException"),
         ("sandbox-context", 400, "ValidationException"),
-        ("sandbox-filter", 400, "ValidationException"),
         ("sandbox-500", 500, "InternalServerException"),
         ("sandbox-503", 503, "ServiceUnavailableException"),
-        ("sandbox-529", 529, "InternalServerException"),
+        ("sandbox-529", 529, "529"),
         ("gpt-4o", 400, "ValidationException"),
         ("sandbox-cut-aftr-5", 400, "ValidationException"),
     ],

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import uuid4
 
 from omnix_sandbox import formats
-from omnix_sandbox.bedrock import errors, frames
+from omnix_sandbox.bedrock import errors, frames, models
 from omnix_sandbox.bedrock.events import Events
 from omnix_sandbox.bedrock.request import prompt_of
 from omnix_sandbox.bedrock.thinking import Thinking
@@ -67,11 +67,15 @@ class AskedConverse(AskedChat):
         return self._thinking.shown and not self.steering.redacted
 
     def refusal(self, fault: Fault) -> formats.Refusal | None:
-        """A guardrail's refusal is an answer, with status 200 and a stop reason."""
-        if fault.kind is not FaultKind.FILTER or self._request.guardrail_config is None:
+        """What is filtered is answered, with status 200 and a stop reason; Titan alone has an exception for it.
+
+        A guardrail says its sentence, a model nothing.
+        """
+        if fault.kind is not FaultKind.FILTER or models.base_of(self.model).startswith("amazon.titan"):
             return None
-        tokens = tokenize(BLOCKED)
-        answer = Answer(tokens, FinishReason.CONTENT_FILTER, finish_as="guardrail_intervened")
+        answer = Answer((), FinishReason.CONTENT_FILTER)
+        if self._request.guardrail_config is not None:
+            answer = Answer(tokenize(BLOCKED), FinishReason.CONTENT_FILTER, finish_as="guardrail_intervened")
         making = Making("", None, (answer,), Billing(0, 0))
         if not self.stream:
             return _Blocked(self.unary(making), JSON)
@@ -93,7 +97,7 @@ class AskedConverse(AskedChat):
 
 
 class _Blocked(formats.Refusal):
-    """An answer by a guardrail in place of the model."""
+    """An answer in place of the model's."""
 
     def __init__(self, body: bytes, content_type: str) -> None:
         super().__init__(BLOCKED)

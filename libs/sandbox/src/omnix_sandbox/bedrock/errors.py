@@ -15,7 +15,7 @@ _NAMESPACE: Final = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 
 @dataclass(eq=False)
 class Refusal(formats.Refusal):
-    """A request that is answered with an exception of the API."""
+    """A request that is answered with an exception of the API; without a type it is no exception that AWS knows."""
 
     status: int
     type: str
@@ -23,7 +23,8 @@ class Refusal(formats.Refusal):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.headers = {"x-amzn-ErrorType": f"{self.type}:{_NAMESPACE}", **self.headers}
+        if self.type:
+            self.headers = {"x-amzn-ErrorType": f"{self.type}:{_NAMESPACE}", **self.headers}
 
     def body(self) -> bytes:
         return msgspec.json.encode({"message": self.message})
@@ -96,7 +97,8 @@ _IN_STREAM: Final[dict[int, str]] = {
 
 
 def _of_status(status: int) -> tuple[str, str]:
-    return _BY_STATUS.get(status, _BY_STATUS[400 if status < 500 else 500])
+    """Type and message; a status that no exception has comes from what stands in front of AWS, and without a type."""
+    return _BY_STATUS.get(status, ("", "The request could not be handled."))
 
 
 def of_fault(fault: Fault) -> Refusal:
