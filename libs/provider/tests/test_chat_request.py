@@ -260,17 +260,7 @@ def test_message_is_written_as_the_vendor_reads_it(message: Message, wire: dict[
         (
             asking(Message(Role.USER, (Text("x", CacheBreakpoint(timedelta(hours=13))),))),
             UnsupportedParameter,
-            "messages.0.content.0.cache_control.ttl",
-        ),
-        (
-            asking(Message(Role.ASSISTANT, reasoning=(Reasoned("x"),))),
-            UnsupportedParameter,
-            "messages.0.reasoning",
-        ),
-        (
-            asking(Message(Role.ASSISTANT, tool_calls=(ToolCall("c", "f", "{}", b"sig"),))),
-            UnsupportedParameter,
-            "messages.0.tool_calls.0.signature",
+            "messages.0.content.0.prompt_cache_breakpoint.ttl",
         ),
     ],
 )
@@ -281,6 +271,24 @@ def test_what_cannot_be_honoured_is_refused_by_name(
         body(request_)
     assert told.value.param == param
     assert not told.value.reached
+
+
+@pytest.mark.parametrize("dialect", [STRICT, COMPATIBLE])
+def test_what_other_vendors_signed_is_left_out(dialect: Dialect) -> None:
+    request = asking(
+        Message(
+            Role.ASSISTANT,
+            tool_calls=(ToolCall("c", "f", "{}", b"sig"),),
+            reasoning=(Reasoned("x", b"sig", provider="bedrock"), Reasoned(redacted=b"sealed", provider="bedrock")),
+        )
+    )
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert body(request, dialect)["messages"] == [{"role": "assistant", "tool_calls": [call]}]
+
+
+def test_reasoning_is_left_out_where_the_server_takes_none_back() -> None:
+    request = asking(Message(Role.ASSISTANT, (Text("Yes."),), reasoning=(Reasoned("Hm."),)))
+    assert body(request)["messages"] == [{"role": "assistant", "content": "Yes."}]
 
 
 EXPLICIT = {"mode": "explicit"}

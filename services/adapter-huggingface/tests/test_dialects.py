@@ -102,8 +102,6 @@ def test_reasoning_of_an_earlier_turn_goes_back_in_the_servers_word() -> None:
         *((each, asking(reasoning=Reasoning(None, 9)), "reasoning.budget_tokens") for each in (ROUTER, TGI, VLLM)),
         (TGI, asking(reasoning=Reasoning(Effort.LOW)), "reasoning_effort"),
         (TGI, asking(response_format=ResponseFormat(FormatKind.JSON)), "response_format"),
-        (TGI, asking(Message(Role.ASSISTANT, reasoning=(Reasoned("x"),))), "messages.0.reasoning"),
-        (ROUTER, asking(Message(Role.ASSISTANT, reasoning=(Reasoned("x", b"s"),))), "messages.0.reasoning"),
         (ROUTER, asking(Message(Role.TOOL, (Image(data=b"x"),))), "messages.0.content"),
         (ROUTER, asking(vendor_parameters={"repetition_penalty": "1"}), "repetition_penalty"),
     ],

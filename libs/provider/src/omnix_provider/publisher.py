@@ -1,8 +1,8 @@
 """Chunks on their way: numbered, put together, digested, published, kept, and published again.
 
 A message is kept from before it is sent until a while after its stream ended. Core NATS loses what was on the way when
-a connection breaks, and the recording stream lives in memory, so after every reconnection everything that is kept is
-published again from its beginning; readers drop what they have by its number.
+a connection breaks, and a broker that dies takes what it had not written yet, so after every reconnection everything
+that is kept is published again from its beginning; readers drop what they have by its number.
 """
 
 import asyncio

@@ -24,15 +24,16 @@ def message_body(message: Message, where: str, dialect: Dialect, *, instructions
     if message.name:
         body["name"] = message.name
     if message.tool_calls:
-        body["tool_calls"] = [_tool_call(call, f"{where}.tool_calls.{i}") for i, call in enumerate(message.tool_calls)]
+        body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
     if message.tool_call_id:
         body["tool_call_id"] = message.tool_call_id
     if message.refusal:
         body["refusal"] = message.refusal
-    if message.reasoning:
-        if dialect.reasoning_field is None or any(part.signature or part.redacted for part in message.reasoning):
-            raise unsupported(f"{where}.reasoning")
-        body[dialect.reasoning_field] = "".join(part.text for part in message.reasoning)
+    if dialect.reasoning_field is not None:
+        # What is signed or sealed is another vendor's, and theirs alone to read: the format has neither.
+        reasoning = "".join(part.text for part in message.reasoning if not (part.signature or part.redacted))
+        if reasoning:
+            body[dialect.reasoning_field] = reasoning
     return body
 
 
@@ -81,7 +82,7 @@ def _breakpoint(cache: CacheBreakpoint, where: str, dialect: Dialect) -> Body:
         # The format says how long at least, so the next longer one honours what was asked.
         word = next((word for lifetime, word in dialect.cache_lifetimes if cache.ttl <= lifetime), None)
         if word is None:
-            raise unsupported(f"{where}.cache_control.ttl")
+            raise unsupported(f"{where}.prompt_cache_breakpoint.ttl")
         body["ttl"] = word
     return body
 
@@ -123,9 +124,7 @@ def _file(part: File, where: str, dialect: Dialect) -> Body:
     return {"file_data": _data_url(media_type, part.data), "filename": named}
 
 
-def _tool_call(call: ToolCall, where: str) -> Body:
-    if call.signature:
-        raise unsupported(f"{where}.signature")
+def _tool_call(call: ToolCall) -> Body:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments_json}}
 
 

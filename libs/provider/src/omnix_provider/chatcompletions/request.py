@@ -1,9 +1,10 @@
 """From OmniX's words to the format's: pure functions.
 
-What the format or the server cannot say is refused by name. Four wishes are honoured without a word on the wire: a
+What the format or the server cannot say is refused by name. Some wishes are honoured without a word on the wire: a
 cache breakpoint where the server caches prefixes by itself; one on a tool, because the format has none there and tools
 stand before every message in the prefix; that a tool failed, because the message's parts tell it; and the wish to see
-reasoning, which is for "where the vendor shows it".
+reasoning, which is for "where the vendor shows it". What other vendors signed or sealed in earlier turns is theirs
+alone to read, and left out; so is reasoning where the server takes none back.
 """
 
 from collections.abc import Mapping
