@@ -262,6 +262,7 @@ def spawn(folder: Path, nats_url: str, adapters: str, **variables: str) -> Route
         "OMNIX_NATS_URL": nats_url,
         "OMNIX_ADAPTERS": adapters,
         "OMNIX_GRACE": "5s",
+        "OMNIX_DATA_DIR": str(folder / "data"),
         **variables,
     }
     with log.open("wb") as out:

@@ -78,7 +78,9 @@ def fetch(address: str, timeout: timedelta, etag: str = "", progress: Progress =
         raise FetchError(f"{address} cannot be reached: {exc.reason}") from exc
     except TimeoutError as exc:
         raise FetchError(f"{address} is silent") from exc
-    except (OSError, http.client.HTTPException, UnicodeError, ValueError) as exc:
+    except UnicodeDecodeError as exc:
+        raise FetchError(f"what {address} holds is not UTF-8") from exc
+    except (OSError, http.client.HTTPException, ValueError) as exc:
         raise FetchError(f"{address} broke off: {exc or type(exc).__name__}") from exc
 
 

@@ -104,7 +104,7 @@ def read(text: str, day: date) -> PriceMap:
         if rank >= ranks.get((provider, name), -1):
             models[provider, name], ranks[provider, name] = model, rank
             free.discard((provider, name))
-            if not model.prices and entry.get("input_cost_per_token") is not None:
+            if not model.prices and entry.get(_RATES["input"]) == 0:
                 free.add((provider, name))
     if not models:
         raise PriceMapError("holds no model of a known provider")

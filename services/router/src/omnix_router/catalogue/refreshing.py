@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -115,7 +115,7 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
             result = work()
         except BaseException as exc:
             error = exc
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the process ended meanwhile
             loop.call_soon_threadsafe(tell, result, error)
 
     threading.Thread(target=run, name="catalogue-refresh", daemon=True).start()
