@@ -46,6 +46,37 @@ VENDORS = (
         servers_file="OMNIX_UPSTREAMS_FILE",
     ),
     Vendor(
+        "bedrock",
+        "adapter-bedrock",
+        keys=(
+            "AWS_ACCESS_KEY_ID",
+            "AWS_PROFILE",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ),
+        variables=(
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_ROLE_ARN",
+            "AWS_ROLE_SESSION_NAME",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_BEDROCK",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+            "AWS_USE_FIPS_ENDPOINT",
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "AWS_EC2_METADATA_DISABLED",
+        ),
+    ),
+    Vendor(
         "gemini",
         "adapter-gemini",
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"),
@@ -168,9 +199,11 @@ def _nats_environment(site: Site) -> Mapping[str, str]:
     """On a small machine the server gets one core's worth of threads.
 
     With more, its scheduler hands every message from thread to thread, and each hand-over wakes a processor: a third of
-    what the server costs under a trickle of tokens.
+    what the server costs under a trickle of tokens. Its garbage is collected earlier than Go does by itself, for a
+    quarter of its memory at no cost that could be measured.
     """
-    return {"GOMAXPROCS": "1"} if (os.cpu_count() or 1) <= _SMALL_MACHINE else {}
+    frugal = {"GOGC": "50"}
+    return {**frugal, "GOMAXPROCS": "1"} if (os.cpu_count() or 1) <= _SMALL_MACHINE else frugal
 
 
 def nats_server_binary() -> str:
@@ -261,6 +294,15 @@ SERVICES: tuple[Service, ...] = (
         probes=(("ops", "/readyz"),),
         stops=3,
         receives=_vendors_of("adapter-openai"),
+    ),
+    Service(
+        "adapter-bedrock",
+        _python("omnix_adapter_bedrock"),
+        ports=("grpc", "ops"),
+        environment=_service("adapter-bedrock", _sandbox_of("adapter-bedrock")),
+        probes=(("ops", "/readyz"),),
+        stops=3,
+        receives=_vendors_of("adapter-bedrock"),
     ),
     Service(
         "adapter-gemini",
