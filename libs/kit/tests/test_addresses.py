@@ -1,6 +1,10 @@
+import re
+import socket
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from omnix_kit.addresses import NotPublicError, Rules, is_public
 
 RULES = Rules()
@@ -107,3 +111,28 @@ def test_what_a_name_leads_to_is_judged_alike() -> None:
         assert not is_public(ip_address(inner))
     for outer in ("1.1.1.1", "2606:4700::1111"):
         assert is_public(ip_address(outer))
+
+
+PIECES = st.sampled_from(
+    [
+        "http://", "https:", "//", "/", "\\", "@", ":", "[", "]", "%", "0x", "127", ".", "1", "::", "ffff", "localhost",
+        "a.b", "?", "#", "example.com", "169.254", "443", "80", "99999", "ü", "\u3002", "\uff0e", "\t", "\n", "\ud800",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=12).map("".join)))
+def test_any_text_is_a_place_or_refused_and_no_place_is_a_hidden_number(text: str) -> None:
+    for url in (text, f"http://{text}", f"https://{text}/a"):
+        try:
+            place = RULES.place_of(url)
+        except NotPublicError:
+            continue
+        assert f"{place.host}{place.target}".isascii()
+        assert not re.search(r"[\s\\@]", place.host)
+        if place.address is None:
+            with pytest.raises(OSError):  # noqa: PT011
+                socket.inet_aton(place.host.rstrip("."))
+        else:
+            assert is_public(place.address)

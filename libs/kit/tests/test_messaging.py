@@ -1,10 +1,13 @@
 """The connection's promises, against a real server that is killed and started again."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
+from nats.js.api import StorageType
+from nats.js.errors import BadRequestError
 from omnix_kit import streams, subjects
 from omnix_kit.errors import PlatformError
 from omnix_kit.health import Readiness
@@ -97,7 +100,33 @@ async def test_stream_forgets_what_every_durable_acknowledged_and_nothing_else(n
         await durable.unsubscribe()
 
 
-async def test_stream_in_memory_is_made_again_after_the_server_was_killed(nats: NatsServer) -> None:
+async def test_recorded_chunks_outlive_their_server(nats: NatsServer, tmp_path: Path) -> None:
+    """They are written behind the acknowledgement; the last ones before the death are the sender's to repeat."""
+    async with connected(nats) as messaging:
+        await streams.ensure(messaging.jetstream, streams.CHUNKS)
+        for number in range(50):
+            await messaging.publish_durable(subjects.chunks("gw", "c1"), bytes(2000), f"id-{number}")
+        await eventually(lambda: sum(path.stat().st_size for path in tmp_path.rglob("*.blk")) > 50 * 2000)
+        nats.kill()
+        nats.start()
+        await eventually(lambda: messaging.lacking() is None)
+        await streams.ensure(messaging.jetstream, streams.CHUNKS)
+        assert (await messaging.jetstream.stream_info("OMNIX_CHUNKS")).state.messages == 50
+
+
+async def test_recording_of_another_kind_is_replaced_and_money_never(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        jetstream = messaging.jetstream
+        before = replace(streams.CHUNKS, storage=StorageType.MEMORY, persist_mode=None)
+        await jetstream.add_stream(before)
+        await streams.ensure(jetstream, streams.CHUNKS)
+        assert (await jetstream.stream_info("OMNIX_CHUNKS")).config.storage is StorageType.FILE
+        await jetstream.add_stream(replace(streams.USAGE, storage=StorageType.MEMORY))
+        with pytest.raises(BadRequestError):
+            await streams.ensure(jetstream, streams.USAGE)
+
+
+async def test_stream_is_made_again_after_the_server_was_killed(nats: NatsServer) -> None:
     async with connected(nats) as messaging:
 
         async def hook() -> None:

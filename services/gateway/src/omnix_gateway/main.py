@@ -125,7 +125,7 @@ def _fetch_limits(settings: Settings, places: Rules) -> FetchLimits:
         timeout=settings.fetch_timeout,
         redirects=settings.fetch_redirects,
         at_once=settings.fetches_at_once,
-        at_once_per_owner=settings.fetches_at_once_per_key,
+        at_once_per_owner=settings.fetches_at_once_per_caller,
     )
 
 

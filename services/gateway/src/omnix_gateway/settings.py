@@ -56,7 +56,7 @@ class Settings(ServiceSettings):
     """For fetching one address, redirects and waiting for a turn included."""
     fetch_redirects: int = Field(default=3, ge=0, le=10)
     fetches_at_once: int = Field(default=64, ge=1)
-    fetches_at_once_per_key: int = Field(default=8, ge=1)
+    fetches_at_once_per_caller: int = Field(default=8, ge=1)
 
     json_depth: int = Field(default=64, ge=8, le=200)
     header_limit: int = Field(default=16 * 1024, ge=1024)
