@@ -116,11 +116,7 @@ class Encoder:
 
 def _is_text_only(chunk: "Chunk") -> bool:
     return not (
-        chunk.finish_reason
-        or chunk.tool_calls
-        or chunk.refusal
-        or chunk.logprobs
-        or chunk.HasField("reasoning")
+        chunk.finish_reason or chunk.tool_calls or chunk.refusal or chunk.logprobs or chunk.HasField("reasoning")
     )
 
 
