@@ -34,7 +34,14 @@ PIXEL = base64.b64decode(
 
 
 def options(sandbox: Sandbox, request_id: str) -> types.HttpOptions:
-    return types.HttpOptions(base_url=sandbox.gemini_url, headers={"X-Client-Request-Id": request_id}, timeout=10_000)
+    return types.HttpOptions(
+        base_url=sandbox.gemini_url,
+        headers={"X-Client-Request-Id": request_id},
+        timeout=10_000,
+        # Without TLS, the certificates need not be loaded for each client.
+        client_args={"verify": False},
+        async_client_args={"ssl": False},
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="module")

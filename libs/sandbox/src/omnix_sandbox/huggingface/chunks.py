@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from omnix_sandbox.formats import Making, StreamBytes
+from omnix_sandbox.faults import Fault
+from omnix_sandbox.formats import AskedChat, Making, StreamBytes
 from omnix_sandbox.openai.events import DONE
 from omnix_sandbox.script import Answer
 from omnix_sandbox.words import ring_tokens
@@ -45,6 +46,10 @@ class Chunks(ABC):
         self._logprobs = logprobs
         self._created = int(time.time())
         self._before = self._start()
+
+    @abstractmethod
+    def unary(self) -> bytes:
+        """The whole body."""
 
     @abstractmethod
     def _start(self) -> bytes:
@@ -115,3 +120,19 @@ class Chunks(ABC):
             text = delta.get("content")
             has_odds = self._logprobs is not None and isinstance(text, str) and text
             yield self.event(at, delta, odds=self._odds([text]) if has_odds and text else None)
+
+
+class AskedChunks(AskedChat):
+    """A chat completion that is answered in one of the dialects."""
+
+    @abstractmethod
+    def chunks(self, making: Making) -> Chunks: ...
+
+    def unary(self, making: Making) -> bytes:
+        return self.chunks(making).unary()
+
+    def streamed(self, making: Making) -> StreamBytes:
+        return self.chunks(making).stream()
+
+    def broken_event(self, fault: Fault) -> bytes:
+        return BROKEN_EVENT

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from omnix_sandbox.faults import Fault
-from omnix_sandbox.formats import AskedChat, Making, StreamBytes
+from omnix_sandbox.formats import Making
 from omnix_sandbox.huggingface import errors
-from omnix_sandbox.huggingface.chunks import BROKEN_EVENT, Chunks, encode
+from omnix_sandbox.huggingface.chunks import AskedChunks, Chunks, encode
 from omnix_sandbox.huggingface.models import find, provider_of, served_as
 from omnix_sandbox.openai.events import call_id, finish_of, logprob_of, usage_of
 from omnix_sandbox.openai.request import ChatRequest, prompt_of
@@ -26,7 +26,7 @@ class RoutedRequest(ChatRequest, forbid_unknown_fields=False):
     """OpenAI's parameters; providers pass over what they do not know."""
 
 
-class AskedRouted(AskedChat):
+class AskedRouted(AskedChunks):
     """A chat completion that the router hands to a provider."""
 
     def __init__(self, request: ChatRequest, provider: str | None) -> None:
@@ -56,19 +56,10 @@ class AskedRouted(AskedChat):
     def head_fields(self, making: Making) -> Mapping[str, str]:
         return {"x-inference-provider": self._provider}
 
-    def unary(self, making: Making) -> bytes:
-        return self._chunks(making).unary()
-
-    def streamed(self, making: Making) -> StreamBytes:
-        return self._chunks(making).stream()
-
-    def broken_event(self, fault: Fault) -> bytes:
-        return BROKEN_EVENT
-
     def error_event(self, fault: Fault) -> bytes:
         return errors.router_error_event(fault)
 
-    def _chunks(self, making: Making) -> "RoutedChunks":
+    def chunks(self, making: Making) -> "RoutedChunks":
         return RoutedChunks(
             making,
             self._served_as,

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from omnix_sandbox.faults import Fault
-from omnix_sandbox.formats import AskedChat, Making, StreamBytes
+from omnix_sandbox.formats import Making
 from omnix_sandbox.huggingface import errors
-from omnix_sandbox.huggingface.chunks import BROKEN_EVENT, EVENT_STREAM, Chunks, encode
+from omnix_sandbox.huggingface.chunks import EVENT_STREAM, AskedChunks, Chunks, encode
 from omnix_sandbox.huggingface.models import HOSTED
 from omnix_sandbox.huggingface.tgi_request import ChatRequest, prompt_of
 from omnix_sandbox.openai.events import DONE, logprob_of
@@ -26,7 +26,7 @@ _FINISHES: Final = {FinishReason.LENGTH: "length"}
 _KEEP_ALIVE: Final = b":\n\n"
 
 
-class AskedTgi(AskedChat):
+class AskedTgi(AskedChunks):
     """A chat completion of a server that hosts one model, whatever name the request has."""
 
     def __init__(self, request: ChatRequest, hosted: str) -> None:
@@ -49,20 +49,11 @@ class AskedTgi(AskedChat):
             }
         return fields
 
-    def unary(self, making: Making) -> bytes:
-        return self._chunks(making).unary()
-
-    def streamed(self, making: Making) -> StreamBytes:
-        return self._chunks(making).stream()
-
-    def broken_event(self, fault: Fault) -> bytes:
-        return BROKEN_EVENT
-
     def error_event(self, fault: Fault) -> bytes:
         """TGI ends the stream as if nothing had been."""
         return errors.tgi_error_event(fault) + DONE
 
-    def _chunks(self, making: Making) -> "TgiChunks":
+    def chunks(self, making: Making) -> "TgiChunks":
         request = self.request
         return TgiChunks(
             making,
