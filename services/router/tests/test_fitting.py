@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omnix_kit.errors import CallerError, Reason
 from omnix_router.catalogue.models import Control, Effort, Model, ReasoningControl
-from omnix_router.fitting import CAPABILITIES, Fitted, Need, Unfit, for_chat, for_embeddings
+from omnix_router.fitting import CAPABILITIES, Need, Unfit, for_chat, for_embeddings
 from omnix_router.reasoning import ReasoningPlan, Wish
 from omnix_router.routing import Plan, Target
 
@@ -20,31 +21,29 @@ def targets(*models: Model, route: str = "") -> Plan:
     return Plan(tuple(Target(model.provider, model.name, model) for model in models), route)
 
 
-def chosen(fitted: Fitted) -> list[str]:
-    return [target.model for target in fitted.plan.targets]
+def chosen(fitted: tuple[Plan, Sequence[Unfit]]) -> list[str]:
+    return [target.model for target in fitted[0].targets]
 
 
 def test_order_limits_and_weights_of_what_is_left_stay() -> None:
     plan = replace(
         targets(ABLE, DULL, BLANK, route="r"), targets=(Target("p", "able", ABLE, weight=3), Target("p", "x"))
     )
-    fitted = for_chat(plan, [LOOK], Wish(), strict=False)
-    assert fitted.plan == replace(
-        plan, targets=(Target("p", "able", ABLE, 3, ReasoningPlan(Control.FIXED)), Target("p", "x"))
-    )
-    assert fitted.skipped == ()
+    left, skipped = for_chat(plan, [LOOK], Wish(), strict=False)
+    assert left == replace(plan, targets=(Target("p", "able", ABLE, 3, ReasoningPlan(Control.FIXED)), Target("p", "x")))
+    assert skipped == ()
 
 
 def test_what_was_skipped_is_told() -> None:
     fitted = for_chat(targets(DULL, ABLE, VECTORS, BLANK), [LOOK], Wish(), strict=False)
     assert chosen(fitted) == ["able", "blank"]
-    assert [unfit.lacks for unfit in fitted.skipped] == ["image", "chat"]
+    assert [unfit.lacks for unfit in fitted[1]] == ["image", "chat"]
 
 
 def test_effort_skips_targets_that_do_not_reason() -> None:
     fitted = for_chat(targets(DULL, ABLE), [], Wish(effort=Effort.HIGH), strict=False)
     assert chosen(fitted) == ["able"]
-    assert fitted.skipped == (Unfit("reasoning", "reasoning_effort", "does not reason."),)
+    assert fitted[1] == [Unfit("reasoning", "reasoning_effort", "does not reason.")]
 
 
 def test_strictness_skips_targets_that_come_only_near() -> None:

@@ -5,12 +5,11 @@ catalogue knows them, because its numbers may be older than the model: whether t
 and whether the model can write as many tokens as were asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from omnix_kit.errors import CallerError, Reason
 
-from omnix_router.catalogue.models import Model
 from omnix_router.reasoning import NotPlanned, Wish
 from omnix_router.reasoning import plan as plan_reasoning
 from omnix_router.routing import Plan, Target
@@ -53,14 +52,6 @@ class Unfit:
     """A sentence that begins after the model's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """What is left of a plan."""
-
-    plan: Plan
-    skipped: tuple[Unfit, ...] = ()
-
-
 class NoneFits(CallerError):
     """No target can do what is asked."""
 
@@ -71,60 +62,61 @@ class NoneFits(CallerError):
         self.lacks = unfit.lacks
 
 
-def for_chat(plan: Plan, needs: Sequence[Need], wish: Wish, *, strict: bool) -> Fitted:
+def for_chat(plan: Plan, needs: Sequence[Need], wish: Wish, *, strict: bool) -> tuple[Plan, Sequence[Unfit]]:
     """Leave out targets that cannot do what a completion needs, and plan the reasoning of the others.
 
+    :return: what is left, and why others are not.
     :raises NoneFits: ``UNSUPPORTED_PARAMETER`` or ``INVALID_REQUEST``, naming what is too much for each.
     """
-
-    def judge(target: Target, model: Model) -> Target | Unfit:
-        if model.embeds:
-            return Unfit("chat", "model", "makes embeddings and does not chat.")
-        if model.capabilities:
-            for need in needs:
-                if need.capability not in model.capabilities:
-                    return Unfit(need.capability, need.param, _LACKS[need.capability])
-        if model.reasoning is None:
-            return target
-        planned = plan_reasoning(model.reasoning, wish, model.max_output_tokens, strict=strict)
-        if isinstance(planned, NotPlanned):
-            return Unfit("reasoning", planned.param, planned.why)
-        return Target(target.provider, target.model, model, target.weight, planned)
-
-    return _fit(plan, judge)
+    return _left(plan, [_for_chat(target, needs, wish, strict) for target in plan.targets])
 
 
-def for_embeddings(plan: Plan, dimensions: int | None) -> Fitted:
+def for_embeddings(plan: Plan, dimensions: int | None) -> tuple[Plan, Sequence[Unfit]]:
     """Leave out targets that make no embeddings, or none of the length that is asked for.
 
+    :return: what is left, and why others are not.
     :raises NoneFits: ``UNSUPPORTED_PARAMETER`` or ``INVALID_REQUEST``, naming what is too much for each.
     """
+    return _left(plan, [_for_embeddings(target, dimensions) for target in plan.targets])
 
-    def judge(target: Target, model: Model) -> Target | Unfit:
-        if model.capabilities and not model.embeds:
-            return Unfit("embeddings", "model", "chats and makes no embeddings.")
-        if dimensions is not None and model.dimensions and dimensions not in model.dimensions:
-            lengths = " or ".join(str(length) for length in sorted(model.dimensions))
-            return Unfit("dimensions", "dimensions", f"makes vectors of {lengths} numbers, not of {dimensions}.")
+
+def _for_chat(target: Target, needs: Sequence[Need], wish: Wish, strict: bool) -> Target | Unfit:
+    model = target.entry
+    if model is None:
         return target
+    if capabilities := model.capabilities:
+        if "embeddings" in capabilities:
+            return Unfit("chat", "model", "makes embeddings and does not chat.")
+        for need in needs:
+            if need.capability not in capabilities:
+                return Unfit(need.capability, need.param, _LACKS[need.capability])
+    if model.reasoning is None:
+        return target
+    planned = plan_reasoning(model.reasoning, wish, model.max_output_tokens, strict=strict)
+    if isinstance(planned, NotPlanned):
+        return Unfit("reasoning", planned.param, planned.why)
+    return Target(target.provider, target.model, model, target.weight, planned)
 
-    return _fit(plan, judge)
+
+def _for_embeddings(target: Target, dimensions: int | None) -> Target | Unfit:
+    model = target.entry
+    if model is None:
+        return target
+    if model.capabilities and not model.embeds:
+        return Unfit("embeddings", "model", "chats and makes no embeddings.")
+    if dimensions is not None and model.dimensions and dimensions not in model.dimensions:
+        lengths = " or ".join(str(length) for length in sorted(model.dimensions))
+        return Unfit("dimensions", "dimensions", f"makes vectors of {lengths} numbers, not of {dimensions}.")
+    return target
 
 
-def _fit(plan: Plan, judge: Callable[[Target, Model], Target | Unfit]) -> Fitted:
-    fitted: list[Target] = []
-    unfit: list[tuple[Target, Unfit]] = []
-    for target in plan.targets:
-        judged = target if target.entry is None else judge(target, target.entry)
-        if isinstance(judged, Unfit):
-            unfit.append((target, judged))
-        else:
-            fitted.append(judged)
+def _left(plan: Plan, judged: Sequence[Target | Unfit]) -> tuple[Plan, Sequence[Unfit]]:
+    fitted = [one for one in judged if isinstance(one, Target)]
+    unfit = [one for one in judged if isinstance(one, Unfit)] if len(fitted) < len(judged) else ()
     if not fitted:
-        raise _none_fits(plan, unfit)
+        raise _none_fits(plan, list(zip(plan.targets, unfit, strict=True)))
     # Not by replace(), which takes longer than all else here.
-    left = Plan(tuple(fitted), plan.route, plan.limits)
-    return Fitted(left, tuple(reason for _, reason in unfit)) if unfit else Fitted(left)
+    return Plan(tuple(fitted), plan.route, plan.limits), unfit
 
 
 def _none_fits(plan: Plan, unfit: Sequence[tuple[Target, Unfit]]) -> NoneFits:

@@ -1,5 +1,6 @@
 """What the router counts. The README explains each."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from omnix_kit.metrics import SECONDS
@@ -71,3 +72,9 @@ def succeeded(provider: str) -> Counter:
 @lru_cache(maxsize=1024)
 def first_content(provider: str) -> Histogram:
     return FIRST_CONTENT.labels(provider)
+
+
+def skipped(lacks: Iterable[str]) -> None:
+    """Count the targets that were left out."""
+    for lack in lacks:
+        SKIPPED.labels(lack).inc()

@@ -1,7 +1,6 @@
 """gRPC in: the router's calls."""
 
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -28,7 +27,7 @@ from omnix_router.convert import (
     set_mode,
     wish_from_proto,
 )
-from omnix_router.fitting import Fitted, NoneFits
+from omnix_router.fitting import NoneFits
 from omnix_router.handlers import Cancellations
 from omnix_router.reasoning import Wish
 from omnix_router.routes_watch import RoutesInForce
@@ -107,7 +106,12 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
                 reason=Reason.INVALID_REQUEST,
                 param="model",
             )
-        chosen = _counted(lambda: fitting.for_embeddings(found, dimensions))
+        try:
+            chosen, skipped = fitting.for_embeddings(found, dimensions)
+        except NoneFits as exc:
+            metrics.REFUSED.labels(exc.lacks).inc()
+            raise
+        metrics.skipped(unfit.lacks for unfit in skipped)
         answered = await self._attempts.run(
             asked.completion_id,
             chosen,
@@ -152,7 +156,14 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
         own = found.limits.strict_reasoning
         strict = self._strict_reasoning if own is None else own
-        return _counted(lambda: fitting.for_chat(found, needs, wish, strict=strict)), wish
+        try:
+            chosen, skipped = fitting.for_chat(found, needs, wish, strict=strict)
+        except NoneFits as exc:
+            metrics.REFUSED.labels(exc.lacks).inc()
+            raise
+        if skipped:
+            metrics.skipped(unfit.lacks for unfit in skipped)
+        return chosen, wish
 
     def _found(self, name: str) -> tuple[Plan, Mode | None]:
         names, routes = self._adapters.names, self._routes.current
@@ -163,17 +174,6 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline
         return remaining(context, self._deadline if own is None else min(own, self._deadline))
-
-
-def _counted(fit: Callable[[], Fitted]) -> Plan:
-    try:
-        fitted = fit()
-    except NoneFits as exc:
-        metrics.REFUSED.labels(exc.lacks).inc()
-        raise
-    for unfit in fitted.skipped:
-        metrics.SKIPPED.labels(unfit.lacks).inc()
-    return fitted.plan
 
 
 def _reasoning(target: Target) -> completion_pb2.ReasoningPlan | None:
