@@ -125,7 +125,7 @@ def _made(make: Callable[[], bytes]) -> Any:
     return msgspec.json.decode(body)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, plans, models, st.sampled_from(Service))
 def test_any_request_translates_or_is_refused_by_name(
     request: CompletionRequest, plan: ReasoningPlan | None, model: str, service: Service

@@ -45,6 +45,11 @@ def test_key_means_the_gemini_api_and_its_absence_the_sandbox(monkeypatch: pytes
     assert (key(second), second.base_url, second.problem) == ("k2", "https://proxy.example/g", None)
 
 
+def test_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = {"GOOGLE_API_KEY": "", "GOOGLE_GENAI_USE_VERTEXAI": "", "GOOGLE_CLOUD_PROJECT": ""}
+    assert key(upstream(monkeypatch, GEMINI_API_KEY="k", **empty)) == "k"
+
+
 def test_google_cloud_needs_a_project_or_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = upstream(monkeypatch, GOOGLE_GENAI_USE_VERTEXAI="true", OMNIX_SANDBOX_URL="http://127.0.0.1:1")
     assert (nobody.service, nobody.problem) == (Service.CLOUD, "GOOGLE_CLOUD_PROJECT is not set.")
