@@ -14,7 +14,7 @@ from omnix_cli.app import app
 from omnix_cli.errors import CommandError
 from omnix_cli.places import DataDir
 from omnix_cli.site import prepare
-from omnix_cli.suite import SERVICES
+from omnix_cli.suite import SERVICES, VENDORS
 from omnix_cli.testing import Suite, suite_in, until
 from typer.testing import CliRunner, Result
 
@@ -82,14 +82,17 @@ def test_no_process_but_the_adapter_sees_the_vendors_key(tmp_path: Path) -> None
     """Told from the table: that a process sees what its row says is shown with the small services."""
     data = DataDir.at(tmp_path)
     data.make()
-    outside = {"OPENAI_API_KEY": "sk-vendor", "OMNIX_ADMIN_KEY": "sk-omnix-admin-key"}
+    keys = {vendor.keys[0]: f"key-of-{vendor.adapter}" for vendor in VENDORS}
+    outside = {**keys, "OMNIX_ADMIN_KEY": "sk-omnix-admin-key"}
     site, _ = prepare(data, SERVICES, outside, "127.0.0.1", 0, 10)
     seen = {
         row.name: environment.of_service(outside, row.receives(site), row.environment(site), "mark")
         for row in SERVICES
         if row.wanted(site)
     }
-    assert [name for name, variables in seen.items() if "sk-vendor" in variables.values()] == ["adapter-openai"]
+    for vendor in VENDORS:
+        key = f"key-of-{vendor.adapter}"
+        assert [name for name, variables in seen.items() if key in variables.values()] == [vendor.adapter]
     assert [name for name, variables in seen.items() if "sk-omnix-admin-key" in variables.values()] == ["accounts"]
     assert "sandbox" not in seen
-    assert "OMNIX_SANDBOX_URL" not in seen["adapter-openai"]
+    assert not any("OMNIX_SANDBOX_URL" in seen[vendor.adapter] for vendor in VENDORS)
