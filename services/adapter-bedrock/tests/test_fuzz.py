@@ -19,7 +19,7 @@ from omnix_adapter_bedrock.translate import (
     embedding_body,
     embeddings_from_wire,
 )
-from omnix_kit.caller import Caller
+from omnix_provider import fuzzing
 from omnix_provider.errors import Refused
 from omnix_provider.types import (
     Attempt,
@@ -27,17 +27,14 @@ from omnix_provider.types import (
     CacheBreakpoint,
     CompletionRequest,
     ComputeMode,
-    Control,
     Effort,
     EmbeddingRequest,
     File,
     FormatKind,
     Image,
     Message,
-    Purpose,
     Reasoned,
     Reasoning,
-    ReasoningPlan,
     ResponseFormat,
     Role,
     Sampling,
@@ -98,6 +95,7 @@ MESSAGES = st.builds(
 NUMBERS = st.none() | st.floats(-1, 3) | st.sampled_from([math.nan, math.inf])
 COUNTS = st.none() | st.integers(-5, 5000)
 TOOLS = st.builds(Tool, st.sampled_from(["get", "", "bad name"]), TEXTS, JSON, st.none() | st.booleans(), CACHE)
+# Most of what the shared strategy makes up is refused for its numbers; these requests come further.
 REQUESTS = st.builds(
     CompletionRequest,
     model=TEXTS,
@@ -121,21 +119,9 @@ REQUESTS = st.builds(
         max_size=1,
     ),
 )
-PLANS = st.none() | st.builds(
-    ReasoningPlan,
-    st.sampled_from(Control),
-    st.none() | st.sampled_from(Effort),
-    COUNTS,
-    st.none() | st.sampled_from(ComputeMode),
-)
 MANY = settings(
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
 )
-
-
-def attempt(model: str, plan: ReasoningPlan | None = None, most: int = 0) -> Attempt:
-    caller = Caller("t1")
-    return Attempt("a" * 32, "c" * 32, 1, caller, "bedrock", model, reasoning=plan, max_output_tokens=most)
 
 
 def translated_or_refused(translate: Callable[[], bytes]) -> bytes | None:
@@ -159,12 +145,10 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(each)
 
 
-@given(request=REQUESTS, model=MODELS, plan=PLANS, most=st.sampled_from([0, 4096]))
+@given(REQUESTS | fuzzing.requests(), fuzzing.attempts("bedrock", MODELS))
 @MANY
-def test_any_request_translates_or_is_refused(
-    request: CompletionRequest, model: str, plan: ReasoningPlan | None, most: int
-) -> None:
-    data = translated_or_refused(lambda: converse_body(request, attempt(model, plan, most)))
+def test_any_request_translates_or_is_refused(request: CompletionRequest, attempt: Attempt) -> None:
+    data = translated_or_refused(lambda: converse_body(request, attempt))
     if data is None:
         return
     made = msgspec.json.decode(data)
@@ -178,18 +162,10 @@ def test_any_request_translates_or_is_refused(
     assert all(None not in each.values() for each in _objects(made.get("inferenceConfig", {})))
 
 
-@given(
-    inputs=st.lists(TEXTS | st.lists(st.integers(0, 9), max_size=2).map(tuple), max_size=3),
-    dimensions=COUNTS,
-    purpose=st.none() | st.sampled_from(Purpose),
-    model=MODELS,
-)
+@given(fuzzing.embedding_requests(), fuzzing.attempts("bedrock", MODELS))
 @MANY
-def test_any_embedding_request_translates_or_is_refused(
-    inputs: list[str | tuple[int, ...]], dimensions: int | None, purpose: Purpose | None, model: str
-) -> None:
-    request = EmbeddingRequest("e", tuple(inputs), dimensions, purpose)
-    data = translated_or_refused(lambda: embedding_body(request, attempt(model)))
+def test_any_embedding_request_translates_or_is_refused(request: EmbeddingRequest, attempt: Attempt) -> None:
+    data = translated_or_refused(lambda: embedding_body(request, attempt))
     assert data is None or msgspec.json.decode(data)
 
 
