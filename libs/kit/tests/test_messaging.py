@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 from nats.js.api import StorageType
-from nats.js.errors import BadRequestError
+from nats.js.errors import ServerError
 from omnix_kit import streams, subjects
 from omnix_kit.errors import PlatformError
 from omnix_kit.health import Readiness
@@ -108,6 +108,7 @@ async def test_recorded_chunks_outlive_their_server(nats: NatsServer, tmp_path: 
             await messaging.publish_durable(subjects.chunks("gw", "c1"), bytes(2000), f"id-{number}")
         await eventually(lambda: sum(path.stat().st_size for path in tmp_path.rglob("*.blk")) > 50 * 2000)
         nats.kill()
+        await eventually(lambda: messaging.lacking() is not None)
         nats.start()
         await eventually(lambda: messaging.lacking() is None)
         await streams.ensure(messaging.jetstream, streams.CHUNKS)
@@ -120,9 +121,9 @@ async def test_recording_of_another_kind_is_replaced_and_money_never(nats: NatsS
         before = replace(streams.CHUNKS, storage=StorageType.MEMORY, persist_mode=None)
         await jetstream.add_stream(before)
         await streams.ensure(jetstream, streams.CHUNKS)
-        assert (await jetstream.stream_info("OMNIX_CHUNKS")).config.storage is StorageType.FILE
+        assert (await jetstream.stream_info("OMNIX_CHUNKS")).config.storage == StorageType.FILE
         await jetstream.add_stream(replace(streams.USAGE, storage=StorageType.MEMORY))
-        with pytest.raises(BadRequestError):
+        with pytest.raises(ServerError):
             await streams.ensure(jetstream, streams.USAGE)
 
 

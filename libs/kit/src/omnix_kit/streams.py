@@ -18,11 +18,12 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError, ServerError
 
 from omnix_kit import subjects
 
 _MIB = 1024 * 1024
+_STORAGE_CANNOT_CHANGE = 10052
 
 CHUNKS = StreamConfig(
     name="OMNIX_CHUNKS",
@@ -87,9 +88,9 @@ async def ensure(jetstream: JetStreamContext, stream: StreamConfig) -> None:
         await jetstream.update_stream(stream)
     except NotFoundError:
         await _made(jetstream, stream)
-    except BadRequestError:
-        # How a stream is stored cannot be changed. What was not to be kept for certain may be lost for it.
-        if stream.persist_mode is not PersistMode.ASYNC:
+    except ServerError as exc:
+        # What was not to be kept for certain may be lost for the change.
+        if exc.err_code != _STORAGE_CANNOT_CHANGE or stream.persist_mode is not PersistMode.ASYNC:
             raise
         await jetstream.delete_stream(name)
         await _made(jetstream, stream)
