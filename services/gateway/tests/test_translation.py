@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omnix_gateway.chat import convert, translate
+from omnix_gateway.chat.content.convert import put_fetched
 from omnix_gateway.chat.content.media import FromAddresses, Kind, Media, MediaLimits, MediaRules, checked_type
 from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.embeddings import convert as embeddings
@@ -118,6 +119,7 @@ def test_any_request_is_translated_or_refused_by_name(body: dict[str, Any]) -> N
         return
     assert len(proto.messages) == len(request.messages)
     for sought in media.sought:
+        put_fetched(proto, sought, {Kind.IMAGE: PNG, Kind.VIDEO: MP4}.get(sought.kind, PDF), "")
         place = proto.messages[sought.message].parts[sought.part]
         assert place.WhichOneof("kind") == ("image" if sought.kind is Kind.IMAGE else "file")
     assert proto.FromString(proto.SerializeToString()) == proto
