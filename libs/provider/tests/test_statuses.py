@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from omnix_kit.errors import Reason
-from omnix_kit.logs import without_secrets
+from omnix_kit.secrets import without_secrets
 from omnix_provider import statuses
 from omnix_provider.statuses import error_of_status, readable, retry_delay
 

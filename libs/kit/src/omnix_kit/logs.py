@@ -1,7 +1,6 @@
 """JSON logs on standard error, one object a line, with the ids of the request in hand."""
 
 import logging
-import re
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -9,25 +8,13 @@ from typing import Any
 
 import msgspec
 
+from omnix_kit.secrets import without_secrets
 from omnix_kit.telemetry import current_trace
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the caller's request, from the gateway on."""
 
-# Every repeat is bounded: the text may be a stranger's.
-_SECRETS = re.compile(
-    r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]{6,512}|(Bearer\s{1,4}\S{4})\S{1,2048}|(hf_\w{4})\w{6,128}|(AIza\w{4})[\w-]{6,128}"
-    r"|(://[^:/@\s]{0,64}:)[^@\s]{1,256}(?=@)"
-)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-
-
-def without_secrets(text: str) -> str:
-    """Shorten what looks like a credential. The last line of defence: secrets should not come here at all."""
-    # The pattern costs more than the rest of a line, and cannot match without one of these.
-    if "sk-" in text or "://" in text or "Bearer" in text or "hf_" in text or "AIza" in text:
-        return _SECRETS.sub(lambda found: next(group for group in found.groups() if group) + "…", text)
-    return text
 
 
 class JsonFormatter(logging.Formatter):

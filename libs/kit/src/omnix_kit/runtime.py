@@ -16,6 +16,7 @@ from omnix_kit import logs, telemetry
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.health import Readiness, ops_server
 from omnix_kit.ids import uuid7
+from omnix_kit.secrets import without_secrets
 from omnix_kit.settings import ServiceSettings, load
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def run(service: str, settings_type: type[SettingsT], serve: Serve[SettingsT]) -
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_live(service, settings, serve))
     except ConfigurationError as exc:
-        sys.stderr.write(f"omnix-{service}: configuration: {logs.without_secrets(str(exc))}\n")
+        sys.stderr.write(f"omnix-{service}: configuration: {without_secrets(str(exc))}\n")
         sys.exit(2)
     sys.exit(0)
 

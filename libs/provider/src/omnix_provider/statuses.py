@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from omnix_kit.errors import OmnixError
-from omnix_kit.logs import without_secrets
+from omnix_kit.secrets import without_secrets
 
 from omnix_provider.errors import (
     AuthFailed,
