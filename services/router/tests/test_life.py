@@ -57,6 +57,23 @@ async def test_readiness_names_what_lacks_and_start_up_order_does_not_matter(tmp
         late.kill()
 
 
+async def test_new_router_waits_a_while_for_every_adapter_and_then_for_one(tmp_path: Path, nats: NatsServer) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    async with FakeAdapter("openai") as adapter:
+        router = spawn(tmp_path, nats.url, f"openai={adapter.address},other={away}", OMNIX_ADAPTERS_WITHIN="3s")
+        try:
+
+            async def waits_for_the_other() -> bool:
+                return await router.lacking() == {"adapters": f"the adapter other service at {away} is away"}
+
+            await eventually(waits_for_the_other, within=20)
+            await router.ready()
+        finally:
+            router.process.kill()
+            router.process.wait(10)
+            await router.remote.close()
+
+
 async def test_routes_are_reloaded_whole_or_not_at_all(tmp_path: Path, nats: NatsServer) -> None:
     file = tmp_path / "routes.toml"
     file.write_text(one_route("openai/gpt-4o"))

@@ -7,6 +7,7 @@ keeps what it last said: its providers are known and away, not unknown.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,10 +29,15 @@ _ASK_AGAIN_AFTER = timedelta(seconds=1)
 class Adapters:
     """Knows every configured adapter."""
 
-    def __init__(self, clients: Sequence[AdapterClient], catalogue: Catalogue, poll: timedelta) -> None:
+    def __init__(
+        self, clients: Sequence[AdapterClient], catalogue: Catalogue, poll: timedelta, patience: timedelta
+    ) -> None:
+        """:param patience: how long, after the start, readiness waits for adapters that were not heard yet."""
         self._clients = tuple(clients)
         self._catalogue = catalogue
         self._poll = poll
+        self._patience = patience
+        self._started = time.monotonic()
         self._said: dict[AdapterClient, Announcement] = {}
         self._turn: dict[str, int] = {}
         self._update()
@@ -76,14 +82,21 @@ class Adapters:
         return candidates[turn % len(candidates)]
 
     def lacking(self) -> str | None:
-        """For readiness: None when at least one adapter is connected and has said what it serves."""
+        """For readiness: None when at least one adapter is connected and has said what it serves.
+
+        Shortly after the start every adapter has its chance, so that a new router does not refuse what its neighbours
+        answer.
+        """
         problems = []
         for client in self._clients:
             problem = client.lacking()
-            if problem is None and client in self._said:
-                return None
-            problems.append(problem or f"the adapter at {client.address} has not said yet what it serves")
-        return "; ".join(problems)
+            if problem is not None or client not in self._said:
+                problems.append(problem or f"the adapter at {client.address} has not said yet what it serves")
+        if len(problems) == len(self._clients) or (
+            len(self._said) < len(self._clients) and time.monotonic() - self._started < self._patience.total_seconds()
+        ):
+            return "; ".join(problems)
+        return None
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:

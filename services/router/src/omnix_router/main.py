@@ -29,7 +29,9 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         catalogue = CatalogueInForce(settings.catalogue_file, settings.data_dir / IMPORTED)
         routes = RoutesInForce(settings.routes_file, catalogue.current, {adapter.name for adapter in settings.adapters})
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
-        adapters = Adapters(_clients(settings, stack), catalogue.current, settings.adapter_poll)
+        adapters = Adapters(
+            _clients(settings, stack), catalogue.current, settings.adapter_poll, settings.adapters_within
+        )
         attempts = Attempts(Limits(attempts=settings.attempts))
         calling = Calling(adapters, _patience(settings), settings.idle_timeout)
         cancellations = Cancellations(messaging, attempts)

@@ -84,6 +84,7 @@ class Settings(ServiceSettings):
     strict_reasoning: bool = False
 
     adapter_connect_timeout: Wait = timedelta(seconds=1)
+    adapters_within: Wait = timedelta(seconds=5)
     adapter_poll: Wait = timedelta(seconds=10)
     routes_poll: Wait = timedelta(seconds=1)
     catalogue_poll: Wait = timedelta(seconds=5)
