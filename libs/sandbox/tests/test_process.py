@@ -88,6 +88,20 @@ async def test_sigterm_lets_short_answers_end(tmp_path: Path) -> None:
     assert (call.outcome, call.produced_tokens) == (Outcome.COMPLETED, 20)
 
 
+@pytest.mark.parametrize("kept", [False, True])
+async def test_the_record_has_the_request_where_it_is_to_be_kept(tmp_path: Path, kept: bool) -> None:
+    async with running_sandbox(tmp_path, fsync=False, keep_requests=kept) as sandbox:
+        client, stream = await stream_of(sandbox, "gpt-4o")
+        await stream.close()
+        await client.close()
+        call = await sandbox.wait_for_call()
+        assert [call.prompt is not None, call.body is not None] == [kept, kept]
+        if call.prompt is not None and call.body is not None:
+            assert call.prompt.model == json.loads(call.body)["model"] == "gpt-4o"
+        [recorded] = sandbox.record()
+        assert (recorded.prompt, recorded.body) == (call.prompt, call.body)
+
+
 async def test_clearing_forgets_the_calls_so_far(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         for expected in (1, 1):

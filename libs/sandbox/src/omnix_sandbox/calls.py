@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
 from aiohttp import web
 
 from omnix_sandbox import script
 from omnix_sandbox.faults import REFUSALS, Fault, FaultKind
-from omnix_sandbox.formats import Asked, Billing, Format, Making, Refusal
+from omnix_sandbox.formats import Asked, AskedChat, Billing, Format, Making, Refusal
 from omnix_sandbox.record import Accepted, Closed, Finished, Outcome
 from omnix_sandbox.recorder import Recorder, RecordError
 from omnix_sandbox.rules import Rules
@@ -74,6 +75,7 @@ class Calls:
         accepted_time = time.time()
         connection = request.connection
         call = self._format.call_id()
+        body = b""
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -82,8 +84,11 @@ class Calls:
         else:
             taken = self._take(request, body, take)
         answer_id = None if isinstance(taken, Refusal) else self._format.answer_id(call, taken.asked)
+        accepted = self._accepted(call, answer_id, accepted_time, request, taken)
+        if self._settings.keep_requests:
+            accepted = _with_request(accepted, taken, body)
         try:
-            await self._recorder.accept(self._accepted(call, answer_id, accepted_time, request, taken))
+            await self._recorder.accept(accepted)
         except RecordError as exc:
             self._refuse(connection, call, self._format.refusal(Fault(FaultKind.STATUS, status=500, message=str(exc))))
             return Sent(keep_alive=request.keep_alive)
@@ -333,6 +338,12 @@ class Calls:
             stall_seconds=stall_seconds,
         )
         return plan, tells_usage
+
+
+def _with_request(accepted: Accepted, taken: Taken | Refusal, body: bytes) -> Accepted:
+    asked = taken.asked if isinstance(taken, Taken) else None
+    prompt = asked.prompt if isinstance(asked, AskedChat) else None
+    return msgspec.structs.replace(accepted, prompt=prompt, body=body.decode(errors="replace"))
 
 
 def _huge(size: int) -> str:

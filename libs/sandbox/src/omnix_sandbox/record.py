@@ -12,6 +12,8 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from omnix_sandbox.script import Prompt
+
 FILE_NAME: Final = "calls.jsonl"
 
 
@@ -49,6 +51,8 @@ class Accepted(msgspec.Struct, tag_field="event", tag="accepted", omit_defaults=
     rule: str | None = None
     operation: Operation = Operation.CHAT
     reasoning: str | None = None
+    prompt: Prompt | None = None
+    body: str | None = None
 
 
 class Finished(msgspec.Struct, tag_field="event", tag="finished", omit_defaults=True, frozen=True):
@@ -86,6 +90,7 @@ class Call(msgspec.Struct, omit_defaults=False):
 
     `request_id` is the caller's `X-Client-Request-Id`; `call` is what the answer's request-id header says.
     `reasoning` is how much of it the request asked for, in the vendor's words.
+    `prompt` is a chat in the script's words and `body` the request as it came; both are there if they are to be kept.
     `produced_tokens` counts deltas handed to the socket, or all tokens of a unary answer that was sent whole.
     `output_tokens` is what the vendor bills: usage's number for a whole answer, whether it was sent or not, the tokens
     produced for a broken one, nothing for a refusal.
@@ -105,6 +110,8 @@ class Call(msgspec.Struct, omit_defaults=False):
     rule: str | None = None
     operation: Operation = Operation.CHAT
     reasoning: str | None = None
+    prompt: Prompt | None = None
+    body: str | None = None
     outcome: Outcome | None = None
     finished_time: float | None = None
     status: int = 0
@@ -138,6 +145,8 @@ class Call(msgspec.Struct, omit_defaults=False):
             rule=event.rule,
             operation=event.operation,
             reasoning=event.reasoning,
+            prompt=event.prompt,
+            body=event.body,
         )
 
     def add(self, event: Finished | Closed) -> None:

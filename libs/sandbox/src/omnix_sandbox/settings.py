@@ -38,3 +38,4 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     max_connections: int = Field(default=10_000, ge=1)
     calls_kept: int = Field(default=50_000, ge=1)
+    keep_requests: bool = False
