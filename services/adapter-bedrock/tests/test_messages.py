@@ -187,12 +187,14 @@ def test_reasoning_of_bedrock_goes_back_unchanged_and_that_of_others_stays_here(
         Reasoned("unsigned", provider="bedrock"),
         Reasoned("theirs", b"x", provider="gemini"),
         Reasoned("nobody's"),
+        Reasoned("perhaps ours", b"eA==", provider=""),
     )
     _, assistant = said(USER, Message(Role.ASSISTANT, (Text("So."),), reasoning=thoughts))
     assert assistant["content"] == [
         {"reasoningContent": {"reasoningText": {"text": "I think", "signature": "c2lnbmVk"}}},
         {"reasoningContent": {"reasoningText": {"text": "", "signature": "omitted"}}},
         {"reasoningContent": {"redactedContent": BASE64}},
+        {"reasoningContent": {"reasoningText": {"text": "perhaps ours", "signature": "eA=="}}},
         {"text": "So."},
     ]
 

@@ -302,3 +302,8 @@ def test_deep_nesting_is_refused() -> None:
     deep = "[" * 5000 + "]" * 5000
     with pytest.raises(Refused):
         beside_the_messages(asking(tools=(Tool("a", parameters_json=deep),)))
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(Refused):
+        beside_the_messages(asking(Message(Role.USER, (Text("\ud83d"),))))

@@ -109,7 +109,7 @@ class Conversation:
 
     def _reasoning(self, piece: Reasoned, where: str) -> Body | None:
         """What Bedrock signed or sealed goes back as it came; what others thought is theirs to read and left out."""
-        if piece.provider != self._provider:
+        if piece.provider not in ("", self._provider):
             return None
         if piece.redacted:
             return {"reasoningContent": {"redactedContent": piece.redacted}}
