@@ -632,3 +632,12 @@ async def test_an_effort_alone_makes_the_sandboxs_models_think(bedrock: Any, san
     assert thought["text"] == script.answer(script.user("Why? [[reasoning=9]] [[tokens=5]]")).reasoning_text
     assert thought["signature"]
     assert (await sandbox.wait_for_call(request_id=request_id)).reasoning == "high"
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"messages":' + b"[" * 100_000, b'{"\xff":1}'])
+@pytest.mark.parametrize("operation", ["converse", "converse-stream", "invoke", "count-tokens"])
+async def test_bodies_that_are_no_json_are_refused(sandbox: Sandbox, operation: str, body: bytes) -> None:
+    url = f"{sandbox.bedrock_url}/model/sandbox-chat/{operation}"
+    async with sandbox.http.post(url, data=body, headers={"Authorization": "Bearer k"}) as response:
+        assert response.status == 400
+        assert (await response.json())["message"]

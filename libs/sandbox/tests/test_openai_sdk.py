@@ -203,7 +203,7 @@ async def test_bad_requests_are_refused_by_name(
     assert (caught.value.status_code, caught.value.code, caught.value.param) == (status, code, param)
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"model":' + b"[" * 100_000, b"\xff\xfe", b""])
+@pytest.mark.parametrize("body", [b"{", b'{"model":' + b"[" * 100_000, b"\xff\xfe", b'{"\xff":1}', b""])
 async def test_bodies_that_are_no_json_are_refused(sandbox: Sandbox, body: bytes) -> None:
     async with sandbox.http.post(
         f"{sandbox.openai_url}/chat/completions", data=body, headers={"Authorization": "Bearer k"}

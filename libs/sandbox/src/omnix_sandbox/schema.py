@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MAX_DEPTH: Final = 32
+MOST_VALUES: Final = 20_000
+MOST_CHARACTERS: Final = 100_000
 EASY_DEPTH: Final = 4  # from here on the shortest choice is taken, so that recursive schemas end
 
 _FORMATS: Final = {
@@ -66,10 +68,12 @@ class _Maker:
     def __init__(self, root: Mapping[str, Any], rng: random.Random) -> None:
         self._root = root
         self._rng = rng
+        self._made = 0
 
     def make(self, schema: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise SchemaError("the schema has no end")
+        self._made += 1
+        if depth > MAX_DEPTH or self._made > MOST_VALUES:
+            raise SchemaError("the schema has no end, or asks for too much")
         if not isinstance(schema, Mapping):
             return None
         if isinstance(reference := schema.get("$ref"), str):
@@ -155,6 +159,8 @@ class _Maker:
     def _string(self, schema: Mapping[str, Any]) -> str:
         least = int(schema.get("minLength", 0))
         most = int(schema.get("maxLength", max(least, 200)))
+        if least > MOST_CHARACTERS:
+            raise SchemaError(f"strings have at most {MOST_CHARACTERS} characters here")
         if isinstance(pattern := schema.get("pattern"), str):
             for candidate in (*_CANDIDATES, *_FORMATS.values(), *_WORDS):
                 if re.search(pattern, candidate) and least <= len(candidate) <= most:

@@ -76,7 +76,7 @@ def _counted(model: str, body: bytes) -> bytes:
     """`CountTokens` of what Converse would be asked."""
     try:
         asked = msgspec.json.decode(body, type=_CountTokens).input
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise errors.invalid("The input field must be set.") from exc
     if not models.is_known(model) or "converse" not in asked:
         raise errors.unknown_model() if not models.is_known(model) else errors.invalid("Only converse can be counted.")

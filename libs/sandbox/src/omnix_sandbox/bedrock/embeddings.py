@@ -227,7 +227,7 @@ def _read(body: bytes, kind: type[_T]) -> _T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as exc:
         raise invalid_for_model(f"Malformed input request: {exc}, please reformat your input and try again.") from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise invalid_for_model("Malformed input request, please reformat your input and try again.") from exc
 
 

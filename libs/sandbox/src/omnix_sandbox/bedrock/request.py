@@ -35,7 +35,7 @@ def parse(body: bytes, model: str, *, stream: bool) -> tuple[ConverseRequest, Th
         request = _decoder.decode(body or b"{}")
     except msgspec.ValidationError as exc:
         raise _invalid(str(exc)) from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Refusal(400, "SerializationException", "The request body is not valid JSON.") from exc
     base = models.base_of(model)
     if not request.messages:
@@ -268,5 +268,5 @@ def _result(result: ToolResult) -> script.Message:
 def _schema(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise invalid("The schema of outputConfig.textFormat is not a JSON schema.") from exc

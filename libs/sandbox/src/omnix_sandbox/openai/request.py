@@ -193,7 +193,7 @@ def decode(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
         return decoder.decode(body)
     except msgspec.ValidationError as exc:
         raise _invalid(str(exc)) from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Refusal(
             400,
             "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
