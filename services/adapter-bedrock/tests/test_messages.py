@@ -120,6 +120,19 @@ def test_ids_of_other_vendors_become_ids_that_bedrock_takes() -> None:
     assert user["content"][0]["toolResult"]["content"] == []
 
 
+def test_ids_become_nine_letters_and_digits_for_mistral() -> None:
+    _, assistant, user = said(
+        USER,
+        Message(Role.ASSISTANT, tool_calls=(ToolCall("tooluse_Ac1", "t", "{}"), ToolCall("abcDEF123", "t", "{}"))),
+        Message(Role.TOOL, (Text("1"),), tool_call_id="tooluse_Ac1"),
+        Message(Role.TOOL, (Text("2"),), tool_call_id="abcDEF123"),
+        model="mistral.mistral-large-2407-v1:0",
+    )
+    made, kept = (block["toolUse"]["toolUseId"] for block in assistant["content"])
+    assert [block["toolResult"]["toolUseId"] for block in user["content"]] == [made, kept]
+    assert (len(made), made.isalnum(), kept) == (9, True, "abcDEF123")
+
+
 @pytest.mark.parametrize(
     ("part", "block"),
     [

@@ -19,6 +19,9 @@ from omnix_provider.types import (
     Role,
     Sampling,
     Text,
+    Tool,
+    ToolChoice,
+    ToolMode,
 )
 
 SONNET_4_5 = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -50,6 +53,7 @@ def beside_the_messages(request: CompletionRequest, model: str = SONNET_4_5, **m
 
 
 FIELDS = "additionalModelRequestFields"
+TOOLS = (Tool("t"),)
 
 
 def effort(word: Effort | None) -> ReasoningPlan:
@@ -167,6 +171,13 @@ def test_temperature_of_one_is_what_a_thinking_claude_has_anyway() -> None:
         ({"sampling": Sampling(top_p=0.5)}, SONNET_4_5, budget(2000), "top_p"),
         ({"sampling": Sampling(top_k=5)}, SONNET_4_5, budget(2000), "top_k"),
         ({"sampling": Sampling(temperature=0.5)}, OPUS_4_6, effort(Effort.LOW), "temperature"),
+        ({"tools": TOOLS, "tool_choice": ToolChoice(ToolMode.REQUIRED)}, SONNET_4_5, budget(2000), "tool_choice"),
+        (
+            {"tools": TOOLS, "tool_choice": ToolChoice(ToolMode.NAMED, "t")},
+            OPUS_5,
+            effort(Effort.LOW),
+            "tool_choice",
+        ),
         ({"max_output_tokens": 2000}, NOVA_2, effort(Effort.HIGH), "max_completion_tokens"),
         ({"sampling": Sampling(temperature=0.5)}, NOVA_2, effort(Effort.HIGH), "temperature"),
         ({"sampling": Sampling(top_p=0.5)}, NOVA_2, effort(Effort.HIGH), "top_p"),

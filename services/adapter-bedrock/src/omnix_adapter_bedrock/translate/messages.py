@@ -24,11 +24,12 @@ from omnix_provider.types import (
     ToolCall,
 )
 
-from omnix_adapter_bedrock.families import Family
+from omnix_adapter_bedrock.families import Family, Kind
 from omnix_adapter_bedrock.translate.media import Documents, audio_block, image_block
 from omnix_adapter_bedrock.translate.saying import Body, json_text, unsupported
 
 _TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_MISTRALS_ID = re.compile(r"[a-zA-Z0-9]{9}")
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TIMES = {timedelta(minutes=5): "5m", timedelta(hours=1): "1h"}
 _NOTHING = Raw(b"{}")
@@ -130,7 +131,7 @@ class Conversation:
         text = call.arguments_json
         return {
             "toolUse": {
-                "toolUseId": _tool_use_id(call.id, f"{where}.id"),
+                "toolUseId": self._tool_use_id(call.id, f"{where}.id"),
                 "name": call.name,
                 "input": json_text(text, f"{where}.function.arguments") if text.strip() else _NOTHING,
             }
@@ -147,7 +148,7 @@ class Conversation:
                 content.append(self._block(part, at))
             last = part.cache or last
         result: Body = {
-            "toolUseId": _tool_use_id(message.tool_call_id, f"{where}.tool_call_id"),
+            "toolUseId": self._tool_use_id(message.tool_call_id, f"{where}.tool_call_id"),
             "content": content,
         }
         if message.tool_failed:
@@ -183,14 +184,17 @@ class Conversation:
         if cache is not None and blocks and "cachePoint" not in blocks[-1] and self._family.caches:
             blocks.append(cache_point(cache, self._family, where))
 
+    def _tool_use_id(self, given: str, param: str) -> str:
+        """An id that the model would not take gets one of ours in its place, the same for the call and its result.
 
-def _tool_use_id(given: str, param: str) -> str:
-    """An id of another vendor's that Bedrock would not take gets one of ours, the same for the call and its result.
-
-    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html
-    """
-    if not given:
-        raise InvalidRequest(f"{param} is missing.", param=param)
-    if _TOOL_USE_ID.fullmatch(given):
-        return given
-    return f"call_{sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+        https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html says what Bedrock takes.
+        Mistral takes nothing but nine letters and digits, which even Bedrock's own ids are not:
+        https://github.com/vercel/ai/issues/11802.
+        """
+        if not given:
+            raise InvalidRequest(f"{param} is missing.", param=param)
+        mistral = self._family.kind is Kind.MISTRAL
+        if (_MISTRALS_ID if mistral else _TOOL_USE_ID).fullmatch(given):
+            return given
+        digest = sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+        return digest[:9] if mistral else f"call_{digest[:32]}"

@@ -54,6 +54,8 @@ class Thinking:
     budget: int = 0
     bound: bool = False
     """Claude thinks, so it must be left to draw tokens as it does."""
+    aloud: bool = False
+    """Claude is asked to think, so it cannot be made to call a tool."""
     exhaustive: bool = False
     """Nova 2 thinks as much as it can, and takes neither sampling nor a limit."""
 
@@ -76,7 +78,7 @@ def thinking_of(request: CompletionRequest, attempt: Attempt, family: Family) ->
     effort = Effort.NONE if wish.budget == 0 else wish.effort
     if effort is None:
         if wish.seen and family.thinks_unasked:
-            return Thinking({"thinking": {"type": "adaptive", "display": "summarized"}}, bound=True)
+            return Thinking({"thinking": {"type": "adaptive", "display": "summarized"}}, bound=True, aloud=True)
         return Thinking(bound=family.thinks_unasked)
     match family.kind:
         case Kind.CLAUDE:
@@ -123,7 +125,7 @@ def _budget(budget: int, family: Family, seen: bool) -> Thinking:
         raise unsupported(_BUDGET)
     if budget < LEAST_BUDGET:
         raise unsupported(_BUDGET, f"It must be at least {LEAST_BUDGET}.")
-    return Thinking({"thinking": {"type": "enabled", "budget_tokens": budget}}, budget=budget, bound=True)
+    return Thinking({"thinking": {"type": "enabled", "budget_tokens": budget}}, budget=budget, bound=True, aloud=True)
 
 
 def _claude(effort: Effort, family: Family, seen: bool) -> Thinking:
@@ -135,7 +137,7 @@ def _claude(effort: Effort, family: Family, seen: bool) -> Thinking:
     thinking: Body = {"type": "adaptive"}
     if seen and not family.samples:
         thinking["display"] = "summarized"  # from 4.7 on the text is left out unless it is asked for
-    return Thinking({"thinking": thinking}, effort=_word(effort, _CONVERSE_WORDS), bound=True)
+    return Thinking({"thinking": thinking}, effort=_word(effort, _CONVERSE_WORDS), bound=True, aloud=True)
 
 
 def _word(effort: Effort, words: Mapping[Effort, str]) -> str:

@@ -29,6 +29,7 @@ _ROOM_TO_ANSWER = 4096
 """Beside a reasoning budget, where neither the caller nor the catalogue gives a limit."""
 _TOP_P_WHILE_THINKING = 0.95
 _ANYTHING = msgspec.Raw(b'{"type":"object"}')
+_FORCING = frozenset({ToolMode.REQUIRED, ToolMode.NAMED})
 _NO_CALL: Body = {"type": "none"}
 
 _encode = msgspec.json.Encoder().encode
@@ -53,6 +54,8 @@ def converse_body(request: CompletionRequest, attempt: Attempt) -> bytes:
         body["system"] = conversation.system
     fields: Body = dict(thinking.fields)
     _add_inference(body, fields, request, attempt, family, thinking)
+    if thinking.aloud and request.tool_choice is not None and request.tool_choice.mode in _FORCING:
+        raise unsupported("tool_choice", "Claude cannot be made to call a tool while it thinks.")
     _add_tools(body, fields, request, conversation, family)
     _add_output(body, request, family, thinking)
     _add_labels(body, request)
@@ -166,7 +169,7 @@ def _add_tools(
     history = any(message.role is Role.TOOL or message.tool_calls for message in request.messages)
     forbidden = choice is not None and choice.mode is ToolMode.NONE
     if not request.tools:
-        if choice is not None and choice.mode in (ToolMode.REQUIRED, ToolMode.NAMED):
+        if choice is not None and choice.mode in _FORCING:
             raise InvalidRequest("There is no tool to call.", param="tool_choice")
         if not history:
             return
