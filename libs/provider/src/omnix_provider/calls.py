@@ -15,7 +15,7 @@ from omnix_kit.errors import OmnixError, PlatformError, Reason
 
 from omnix_provider import estimate
 from omnix_provider.attempts import Attempts, Running
-from omnix_provider.errors import Cancelled, DeadlineExceeded, Malformed
+from omnix_provider.errors import Cancelled, DeadlineExceeded, Ended, Malformed
 from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
 from omnix_provider.types import (
     Attempt,
@@ -33,6 +33,9 @@ from omnix_provider.usage import Meter
 _log = logging.getLogger(__name__)
 
 AnswerT = TypeVar("AnswerT", Completion, Embeddings)
+
+_EARLY = 0.1
+"""Seconds. The caller's gRPC ends a call at its deadline by a clock of its own, perhaps a little before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ async def _made(
                 answer = await call(metered.handed_over)
         except asyncio.CancelledError:
             if running.ending is None:
-                left = Cancelled("The caller left.")
+                left = _left(deadline)
                 metered.close(outcome_of(left), usage_of(left, None, input_tokens, 0), left)
                 raise
             task.uncancel()
@@ -127,8 +130,19 @@ async def _made(
         raise error
 
 
+def _left(deadline: asyncio.TimerHandle) -> Ended:
+    """Why gRPC cancelled the call."""
+    if asyncio.get_running_loop().time() > deadline.when() - _EARLY:
+        return _late()
+    return Cancelled("The caller left.")
+
+
 def _too_late(running: Running) -> None:
-    running.end(DeadlineExceeded("The provider did not answer before the caller's deadline."))
+    running.end(_late())
+
+
+def _late() -> DeadlineExceeded:
+    return DeadlineExceeded("The provider did not answer before the caller's deadline.")
 
 
 def _output_tokens(completion: Completion) -> int:
