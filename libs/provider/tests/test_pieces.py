@@ -4,7 +4,7 @@ from functools import reduce
 
 import pytest
 from omnix_kit.digest import digest
-from omnix_provider.convert import chunk_to_proto
+from omnix_provider.convert.answered import chunk_to_proto
 from omnix_provider.publisher import _groups, _Kept
 from omnix_provider.types import Chunk, FinishReason, Reasoned, ToolCallDelta
 

@@ -22,7 +22,7 @@ from omnix_kit.messaging import Messaging
 from prometheus_client import Counter
 
 from omnix_provider.background import background
-from omnix_provider.convert import chunk_to_proto
+from omnix_provider.convert.answered import chunk_to_proto
 from omnix_provider.lone_text import head, is_lone_text, lone_text
 from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
 

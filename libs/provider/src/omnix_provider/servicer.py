@@ -15,14 +15,8 @@ from omnix_kit.rpc import Register, remaining
 from omnix_provider import calls, estimate
 from omnix_provider.attempts import Attempts, Running
 from omnix_provider.calls import Means
-from omnix_provider.convert import (
-    attempt_from_proto,
-    completion_to_proto,
-    embedding_request_from_proto,
-    embeddings_to_proto,
-    models_to_proto,
-    request_from_proto,
-)
+from omnix_provider.convert.answered import completion_to_proto, embeddings_to_proto, models_to_proto
+from omnix_provider.convert.asked import attempt_from_proto, embedding_request_from_proto, request_from_proto
 from omnix_provider.errors import AuthFailed, InvalidRequest, ModelNotFound
 from omnix_provider.publisher import Publisher
 from omnix_provider.settings import AdapterSettings

@@ -16,7 +16,7 @@ from omnix_kit.errors import OmnixError, PlatformError, Reason
 
 from omnix_provider import estimate
 from omnix_provider.attempts import Running
-from omnix_provider.convert import head_to_proto, usage_to_proto
+from omnix_provider.convert.answered import head_to_proto, usage_to_proto
 from omnix_provider.errors import Cancelled, Cut, Malformed, TimedOut
 from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
 from omnix_provider.publisher import ChunkStream, MessageTooLarge, Publisher

@@ -29,7 +29,8 @@ from prometheus_client import Counter, Gauge
 
 from omnix_provider.acknowledged import Acknowledged, Outgoing
 from omnix_provider.background import background
-from omnix_provider.convert import compute_mode_to_proto, is_tenant, usage_to_proto
+from omnix_provider.convert.answered import compute_mode_to_proto, usage_to_proto
+from omnix_provider.convert.asked import is_tenant
 from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
 from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
