@@ -53,6 +53,8 @@ _ANYTHING: Final = Thinking(("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"), 0, 65
 _MODELS: Final = {
     model.name: model
     for model in (
+        Model("gemini-4-carbon", output_limit=1_048_576, thinking=_NOT_MINIMAL),
+        Model("gemini-4-argon", output_limit=1_048_576, thinking=_NOT_MINIMAL),
         Model("gemini-3.8-flash", thinking=_NOT_MINIMAL),
         Model("gemini-3.7-flash", thinking=_NOT_MINIMAL),
         Model("gemini-3.6-flash", thinking=_ALL),
@@ -67,6 +69,8 @@ _MODELS: Final = {
         Model("gemini-2.5-flash-lite", thinking=Thinking((), 512, 24_576, can_be_off=True)),
         Model("gemini-2.0-flash", "2.0", output_limit=8_192),
         Model("gemini-2.0-flash-lite", "2.0", output_limit=8_192),
+        Model("gemma-4-31b-it", input_limit=262_144, output_limit=32_768, thinking=Thinking(("MINIMAL", "HIGH"))),
+        Model("gemma-4-26b-a4b-it", input_limit=262_144, output_limit=32_768, thinking=Thinking(("MINIMAL", "HIGH"))),
         Model("gemini-flash-latest", thinking=_NOT_MINIMAL),
         Model("gemini-pro-latest", thinking=_NOT_MINIMAL),
         Model("gemini-embedding-2", input_limit=8_192, output_limit=1, dimensions=3072),
@@ -95,8 +99,8 @@ def version_of(name: str) -> str:
 
 
 def is_third(name: str) -> bool:
-    """Whether the model is of the generation that insists on its thought signatures and numbers its calls."""
-    return version_of(name).startswith("gemini-3")
+    """Whether the model is of those generations that insist on their thought signatures and number their calls."""
+    return version_of(name).startswith(("gemini-3", "gemini-4"))
 
 
 def is_second(name: str) -> bool:
