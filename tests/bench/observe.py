@@ -37,6 +37,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     upstream_cpu_seconds: float
     other_cpu_seconds: float
     """CPU used on the machine by neither gateway, upstream, load nor harness: the disturbance."""
+    services_cpu_seconds: dict[str, float] = {}
+    """The gateway's by service, where they are told apart; one that did not live through the load is missing."""
     pss_before: int
     pss_samples: list[int]
     """Memory of the gateway every two seconds of the load; empty unless asked for."""
@@ -68,10 +70,12 @@ def observe(
 
     with _LoadProcess(spec) as load:
         before = memory(running.pids()) if watch_memory else Memory(0, 0)
+        services = {name: (pid, cpu_seconds([pid])) for name, pid in running.services().items()}
         clocks = _Clocks(running, upstream)
         result = load.run(meanwhile=sample)
         time.sleep(settle)
         seconds, gateway, vendor, busy = clocks.passed()
+        left = running.services()
     return Observation(
         spec=spec,
         result=result,
@@ -79,6 +83,9 @@ def observe(
         gateway_cpu_seconds=gateway,
         upstream_cpu_seconds=vendor,
         other_cpu_seconds=max(0.0, busy - gateway - vendor - result.cpu_seconds),
+        services_cpu_seconds={
+            name: cpu_seconds([pid]) - before for name, (pid, before) in services.items() if left.get(name) == pid
+        },
         pss_before=before.pss,
         pss_samples=[sample.pss for sample in samples],
     )

@@ -117,13 +117,23 @@ def marked(name: str, value: str) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time of the processes with all their threads and the children they have waited for."""
-    ticks = 0
+    """User and system time of the processes with all their threads and the children they have waited for.
+
+    The children's is told in steps of 10 ms, all else to the nanosecond.
+    """
+    seconds = 0.0
     for pid in pids:
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / _TICKS
+            seconds += _own_cpu_seconds(pid) + sum(int(field) for field in fields[13:15]) / _TICKS
+    return seconds
+
+
+def _own_cpu_seconds(pid: int) -> float:
+    clock = ctypes.c_int()
+    if error := _libc.clock_getcpuclockid(pid, ctypes.byref(clock)):
+        raise OSError(error, os.strerror(error))
+    return time.clock_gettime(clock.value)
 
 
 def machine_busy_seconds() -> float:

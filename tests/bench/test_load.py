@@ -77,6 +77,22 @@ def test_an_answer_that_is_not_whole_is_counted_by_its_reason(upstream: Upstream
     assert [(told.startswith(reason), count) for told, count in seen.result.failures.items()] == [(True, 9)]
 
 
+def test_the_cpu_of_services_is_told_by_name(upstream: Upstream) -> None:
+    running = Running(Bare().endpoint(upstream), pids=lambda: [upstream.pid], services=lambda: {"vendor": upstream.pid})
+    seen = observe(running, upstream, _spec(upstream), settle=0)
+
+    assert list(seen.services_cpu_seconds) == ["vendor"]
+    assert seen.services_cpu_seconds["vendor"] == pytest.approx(seen.gateway_cpu_seconds, abs=0.01)
+    assert seen.services_cpu_seconds["vendor"] > 0
+
+
+def test_a_service_that_was_replaced_meanwhile_has_no_cpu(upstream: Upstream) -> None:
+    pids = iter([upstream.pid, os.getpid()])
+    running = Running(Bare().endpoint(upstream), pids=lambda: [upstream.pid], services=lambda: {"vendor": next(pids)})
+
+    assert observe(running, upstream, _spec(upstream), settle=0).services_cpu_seconds == {}
+
+
 def test_no_descendant_outlives_its_block(tmp_path: Path) -> None:
     child = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE).wait()"
     with spawned([sys.executable, "-c", child], log=tmp_path / "log") as process:

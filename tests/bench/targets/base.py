@@ -17,15 +17,19 @@ START_TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The vendor all targets call."""
+    """The vendors all targets call: one process that speaks the formats of all."""
 
     port: int
     pid: int
     api_key: str = "sk-bench-upstream"
 
     @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/openai/v1"
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def openai_url(self) -> str:
+        return f"{self.url}/openai/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Running:
     endpoint: Endpoint
     pids: Callable[[], Sequence[int]]
     """All processes of the gateway as of now; neither the upstream nor the load is among them."""
+    services: Callable[[], Mapping[str, int]] = dict
+    """Those of them that are told apart, by name."""
     cold_start_seconds: float | None = None
     """From the command to the first answer; ``None`` where there is nothing to start."""
     details: Mapping[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ class LiteLLM:
     def running(self, upstream: Upstream, directory: Path) -> Iterator[Running]:
         commands = install.litellm()
         config = directory / "config.yaml"  # JSON is YAML
-        model = {"model": "openai/gpt-4o", "api_base": upstream.base_url, "api_key": upstream.api_key}
+        model = {"model": "openai/gpt-4o", "api_base": upstream.openai_url, "api_key": upstream.api_key}
         config.write_text(
             json.dumps(
                 {

@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -35,9 +35,8 @@ class OmniX:
         data = directory / "data"
         env = {
             **_without_settings(os.environ),
+            **_vendors(upstream),
             _MARK: run,
-            "OPENAI_BASE_URL": upstream.base_url,
-            "OPENAI_API_KEY": upstream.api_key,
             "OMNIX_ADMIN_KEY": key,
         }
         command = [str(Path(sys.executable).parent / "omnix")]
@@ -53,7 +52,9 @@ class OmniX:
             first_answer(endpoint, process, log)
             cold = time.monotonic() - started
             process.wait(timeout=60)
-            yield Running(endpoint, pids=lambda: _members(run), cold_start_seconds=cold)
+            yield Running(
+                endpoint, pids=lambda: _members(run), services=lambda: _services(run), cold_start_seconds=cold
+            )
         finally:
             down = [*command, "down", "--data-dir", str(data)]
             with (
@@ -70,11 +71,32 @@ def _without_settings(environ: os._Environ[str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(vendors)}
 
 
+def _vendors(upstream: Upstream) -> dict[str, str]:
+    """The upstream in place of every vendor, by the variables that a customer would set; so no sandbox is started."""
+    return {
+        "OPENAI_BASE_URL": upstream.openai_url,
+        "OPENAI_API_KEY": upstream.api_key,
+        "AWS_ENDPOINT_URL": f"{upstream.url}/bedrock",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIABENCHUPSTREAM000",
+        "AWS_SECRET_ACCESS_KEY": upstream.api_key,
+        "GOOGLE_GEMINI_BASE_URL": f"{upstream.url}/gemini",
+        "GEMINI_API_KEY": upstream.api_key,
+        "HF_BASE_URL": f"{upstream.url}/huggingface/v1",
+        "HF_TOKEN": upstream.api_key,
+    }
+
+
 def _members(run: str) -> Sequence[int]:
-    """The suite's processes; the sandbox, which plays the vendors without a key, is not part of what is sold."""
-    pids = set()
-    for process in {member for root in marked(_MARK, run) for member in tree(root.pid)}:
+    return sorted({member.pid for root in marked(_MARK, run) for member in tree(root.pid)})
+
+
+def _services(run: str) -> Mapping[str, int]:
+    """By the module that each runs: `omnix_adapter_openai` is ``adapter-openai``."""
+    found = {}
+    for pid in _members(run):
         with suppress(psutil.NoSuchProcess):
-            if not any("omnix_sandbox" in word for word in process.cmdline()):
-                pids.add(process.pid)
-    return sorted(pids)
+            words = psutil.Process(pid).cmdline()
+            if "-m" in words[:-1]:
+                found[words[words.index("-m") + 1].removeprefix("omnix_").replace("_", "-")] = pid
+    return found

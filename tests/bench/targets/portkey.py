@@ -30,7 +30,7 @@ class Portkey:
         headers = {
             "authorization": f"Bearer {upstream.api_key}",
             "x-portkey-provider": "openai",
-            "x-portkey-custom-host": upstream.base_url,
+            "x-portkey-custom-host": upstream.openai_url,
         }
         env = {**os.environ, "NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "localhost,127.0.0.1"}
         endpoint = Endpoint(port, "/v1/chat/completions", headers)
