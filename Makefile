@@ -62,7 +62,7 @@ chaos: setup ## Run the long chaos test: 2,000 calls under random kills
 	OMNIX_CHAOS_CALLS=2000 $(BIN)/pytest tests/chaos -m suite --timeout 3600 -s
 
 .PHONY: bench
-bench: setup ## Measure against LiteLLM and Portkey, in one run
+bench: setup ## Measure against LiteLLM and Portkey, and the adapters (BENCH_ARGS=--adapters)
 	cd tests && ../$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: clean

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bench import adapters
 from bench.paths import RESULTS
 from bench.processes import BenchError, allow_many_sockets, leave_on_signals
 from bench.report import markdown
@@ -22,9 +23,10 @@ def main() -> None:
     leave_on_signals()
     allow_many_sockets()
     console = Console(stderr=True)
-    targets = [TARGETS[name] for name in arguments.only]
+    targets = [] if arguments.adapters else [TARGETS[name] for name in arguments.only]
+    with_adapters = arguments.adapters or "omnix" in arguments.only
     try:
-        report = _run(targets, arguments.rounds, quick=arguments.quick, console=console)
+        report = _run(targets, arguments.rounds, quick=arguments.quick, with_adapters=with_adapters, console=console)
     except BenchError as exc:
         raise SystemExit(f"bench: {exc}") from None
     text = markdown(report)
@@ -46,6 +48,7 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME,…",
         help=f"which targets, in this order: {', '.join(TARGETS)}",
     )
+    parser.add_argument("--adapters", action="store_true", help="OmniX's adapters against each other, nothing else")
     parser.add_argument("--rounds", type=int, default=1, help="repeat all in turn and report medians")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON results here as well")
     return parser.parse_args()
@@ -59,7 +62,7 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _run(targets: list[Target], rounds: int, *, quick: bool, console: Console) -> Report:
+def _run(targets: list[Target], rounds: int, *, quick: bool, with_adapters: bool, console: Console) -> Report:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -68,13 +71,21 @@ def _run(targets: list[Target], rounds: int, *, quick: bool, console: Console) -
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, refresh_per_second=1) as bar:
-        task = bar.add_task("", total=len(targets) * (1 + rounds * STEPS_A_ROUND))
+        steps = len(targets) * (1 + rounds * STEPS_A_ROUND) + (adapters.STEPS if with_adapters else 0)
+        task = bar.add_task("", total=steps)
 
         def progress(step: str) -> None:
             bar.update(task, description=step)
             bar.advance(task)
 
-        return run(targets, QUICK if quick else FULL, rounds=rounds, quick=quick, progress=progress)
+        return run(
+            targets,
+            QUICK if quick else FULL,
+            rounds=rounds,
+            quick=quick,
+            with_adapters=with_adapters,
+            progress=progress,
+        )
 
 
 def _write(report: Report, text: str, copy: Path | None) -> list[Path]:

@@ -43,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--load", choices=_LOADS, default="many", help="which of the benchmark's loads")
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--target", choices=list(TARGETS), default="omnix")
+    parser.add_argument("--model", help="another model than the target's usual one: gemini/gemini-3.5-flash, …")
     parser.add_argument("--rate", type=int, default=200, help="samples a second")
     parser.add_argument("--native", action="store_true", help="show C frames too; needs the libraries' symbols")
     return parser.parse_args()
@@ -58,10 +59,13 @@ def _profile(arguments: argparse.Namespace, console: Console) -> None:
     stacks = BENCH / "profiles" / f"{target.name}-{arguments.service}-{arguments.load}.folded"
     stacks.parent.mkdir(parents=True, exist_ok=True)
     with running_upstream(directory) as upstream, target.running(upstream, directory) as running:
-        for spec in warm_up(running.endpoint):
+        endpoint = running.endpoint
+        if arguments.model:
+            endpoint = dataclasses.replace(endpoint, model=arguments.model)
+        for spec in warm_up(endpoint):
             observe(running, upstream, spec)
         before = _by_process(running)
-        load = _load(arguments.load, running.endpoint, arguments.seconds)
+        load = _load(arguments.load, endpoint, arguments.seconds)
         if py_spy is None:
             seen = observe(running, upstream, load)
         else:

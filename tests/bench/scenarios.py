@@ -26,6 +26,7 @@ class Sizes:
     paced_streams: int = 30
     """LiteLLM holds this many at 20 tokens/s on one core; beyond, its figure would be that of an overloaded server."""
     paced_tokens: int = 240
+    paced_ramp: float = 2
     held_streams: int = 1000
     held_tokens: int = 300
     held_ramp: float = 10
@@ -120,7 +121,7 @@ def _paced(endpoint: Endpoint, sizes: Sizes) -> LoadSpec:
         concurrency=sizes.paced_streams,
         requests=sizes.paced_streams,
         seconds=10,
-        ramp=2,
+        ramp=sizes.paced_ramp,
         timeout=sizes.paced_tokens / 20 + 20,
     )
 
@@ -197,10 +198,9 @@ def idle_figures(idle: Idle) -> Figures:
     }
 
 
-SCENARIOS = (
-    Scenario("unary, one at a time", _one, _one_reading),
-    Scenario("unary, 32 at a time", _many, _many_reading),
-    Scenario("bursts", _burst, _burst_reading),
-    Scenario("paced streams", _paced, _paced_reading),
-    Scenario("streams held", _held, _held_reading, watch_memory=True),
-)
+ONE = Scenario("unary, one at a time", _one, _one_reading)
+MANY = Scenario("unary, 32 at a time", _many, _many_reading)
+BURST = Scenario("bursts", _burst, _burst_reading)
+PACED = Scenario("paced streams", _paced, _paced_reading)
+HELD = Scenario("streams held", _held, _held_reading, watch_memory=True)
+SCENARIOS = (ONE, MANY, BURST, PACED, HELD)

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from bench import adapters
+from bench.adapters import Adapters
 from bench.metrics import OF_PROCESSES, Metric
 from bench.observe import Idle, Observation, observe, observe_idle
 from bench.paths import LOGS
@@ -72,10 +74,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     sizes: Sizes
     targets: list[Measured]
+    adapters: Adapters | None = None
+    """``None`` where they were not asked for."""
 
 
-def run(targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, progress: Progress) -> Report:
-    """Measure all targets; one that fails is reported with its reason and does not stop the others."""
+def run(
+    targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, with_adapters: bool, progress: Progress
+) -> Report:
+    """Measure all targets; one that fails is reported with its reason and does not stop the others.
+
+    :param with_adapters: afterwards measure the suite's adapters against each other.
+    """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     directory = LOGS / started.strftime("%Y%m%dT%H%M%S")
     directory.mkdir(parents=True)
@@ -99,6 +108,7 @@ def run(targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, pr
                         done[target.name][number - 1 :] = [round_]
                 except BenchError as exc:
                     trouble[target.name] = str(exc)
+        measured = adapters.measure(upstream, directory / "adapters", progress) if with_adapters else None
     return Report(
         started=started,
         seconds=time.monotonic() - clock,
@@ -108,6 +118,7 @@ def run(targets: Sequence[Target], sizes: Sizes, *, rounds: int, quick: bool, pr
         targets=[
             Measured(name=t.name, title=t.title, rounds=done[t.name], trouble=trouble.get(t.name)) for t in targets
         ],
+        adapters=measured,
     )
 
 
