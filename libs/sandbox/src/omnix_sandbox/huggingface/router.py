@@ -6,9 +6,10 @@ https://huggingface.co/docs/inference-providers/tasks/chat-completion (2026-11)
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from omnix_sandbox.faults import Fault
 from omnix_sandbox.formats import Making
@@ -16,14 +17,20 @@ from omnix_sandbox.huggingface import errors
 from omnix_sandbox.huggingface.chunks import AskedChunks, Chunks, encode
 from omnix_sandbox.huggingface.models import find, provider_of, served_as
 from omnix_sandbox.openai.events import call_id, finish_of, logprob_of, usage_of
-from omnix_sandbox.openai.request import ChatRequest, prompt_of
+from omnix_sandbox.openai.request import ChatRequest, Message, prompt_of
 from omnix_sandbox.script import Answer, tokenize
 
 _PLACE: Final = re.compile(r" - at `\$\.?(.*?)`$")
 
 
+class RoutedMessage(Message, forbid_unknown_fields=False):
+    """OpenAI's, and what providers' own dialects have, such as `reasoning`."""
+
+
 class RoutedRequest(ChatRequest, forbid_unknown_fields=False):
     """OpenAI's parameters; providers pass over what they do not know."""
+
+    messages: Annotated[list[RoutedMessage], Meta(min_length=1)]  # type: ignore[assignment] - it is only read
 
 
 class AskedRouted(AskedChunks):
