@@ -3,11 +3,72 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from omnix_kit.errors import Reason
 from omnix_kit.testing import NatsServer, nats_server
+from omnix_provider.profile import Profile, Refused, Told
 from omnix_provider.testing import Place, scene
 from omnix_sandbox.testing import Sandbox, running_sandbox
 
 MODULE = "omnix_adapter_bedrock"
+EMBEDDING = (
+    "embedding",
+    "embeddings",
+    "embedding_dimensions",
+    "embedding_usage",
+    "embedding_purpose",
+    "embedding_of_tokens",
+    "embedding_refused_by_the_vendor",
+)
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+MODE = Refused("mode", "only the catalogue knows what it means for a model")
+PROFILE = Profile(
+    provider="bedrock",
+    title="Amazon Bedrock",
+    models={
+        **dict.fromkeys(EMBEDDING, "cohere.embed-v4:0"),
+        "one_call_at_a_time": CLAUDE,
+        "sampling/top_k": CLAUDE,
+        "json_schema": CLAUDE,
+        "planned_off/effort": "us.anthropic.claude-sonnet-5",
+        "planned_off/switch": "us.anthropic.claude-sonnet-5",
+        "cache_breakpoint": CLAUDE,
+        "long_cache_breakpoint": CLAUDE,
+    },
+    refused={
+        "alternatives": Refused("n", "Converse gives one answer"),
+        "log_probabilities": Refused("logprobs", "Converse tells none"),
+        "names_of_speakers": Refused("messages.0.name", "Converse has no place for it"),
+        "sampling/frequency_penalty": Refused("frequency_penalty", "Converse has none"),
+        "sampling/presence_penalty": Refused("presence_penalty", "Converse has none"),
+        "seed": Refused("seed", "Converse has none"),
+        "json": Refused("response_format", "Converse knows JSON by a schema only"),
+        "image_by_address": Refused(
+            "messages.0.content.1", "Bedrock fetches from S3 only; the gateway fetches the rest"
+        ),
+        "image_detail": Refused("messages.0.content.1.image_url.detail", "Bedrock cannot be told"),
+        "wished_mode": MODE,
+        "embedding_of_tokens": Refused("input.0", "Bedrock takes texts"),
+    },
+    told={
+        "refused_by_the_vendor/quota": Told("AWS says 400 `ServiceQuotaExceededException`", status=400),
+        "refused_by_the_vendor/context": Told(
+            "a `ValidationException` like any other, told by its text alone", reason=Reason.INVALID_REQUEST
+        ),
+    },
+    provisos={
+        "whole_answer": "Converse does not say which model answered",
+        "refusal": "Converse has no word for it, so it is text",
+        "reasoning_tokens": "Converse counts them in the output and does not tell them apart",
+        "filtered_prompt": "Bedrock answers, with the stop reason `content_filtered` and no text",
+    },
+)
+
+pytest.register_assert_rewrite("omnix_provider.conformance")
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return PROFILE
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +79,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False) as running:
+    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False, keep_requests=True) as running:
         yield running
 
 

@@ -4,10 +4,58 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from omnix_kit.testing import NatsServer, nats_server
+from omnix_provider.profile import Profile, Refused, Told
 from omnix_provider.testing import Place, scene
 from omnix_sandbox.testing import Sandbox, running_sandbox
 
 MODULE = "omnix_adapter_huggingface"
+EMBEDDING = (
+    "embedding",
+    "embeddings",
+    "embedding_dimensions",
+    "embedding_usage",
+    "embedding_purpose",
+    "embedding_of_tokens",
+    "embedding_refused_by_the_vendor",
+)
+BUDGET = Refused("reasoning.budget_tokens", "the format knows efforts only")
+MODE = Refused("mode", "only the catalogue knows what it means for a model")
+PROFILE = Profile(
+    provider="huggingface",
+    title="Hugging Face",
+    models=dict.fromkeys(EMBEDDING, "BAAI/bge-m3"),
+    refused={
+        "alternatives": Refused("n", "not in the router's specification, and some providers ignore it"),
+        "one_call_at_a_time": Refused(
+            "parallel_tool_calls", "not in the router's specification, and some providers ignore it"
+        ),
+        "sound": Refused("messages.0.content.1", "the router takes texts and images"),
+        "pdf": Refused("messages.0.content.1", "the router takes texts and images"),
+        "film": Refused("messages.0.content.1", "the router takes texts and images"),
+        "result_with_image": Refused("messages.2.content", "the format takes only text from tools"),
+        "sampling/top_k": Refused("top_k", "not in the router's specification"),
+        "planned_budget": BUDGET,
+        "planned_off/budget": BUDGET,
+        "wished_budget": BUDGET,
+        "wished_mode": MODE,
+        "embedding_purpose": Refused("purpose", "the pipeline has no word for it"),
+        "embedding_of_tokens": Refused("input", "the pipeline takes texts"),
+    },
+    told={
+        "refused_by_the_vendor/quota": Told("the router says 402", status=402),
+    },
+    provisos={
+        "refusal": "the router's providers have no word for it, so it is text",
+        "embedding_usage": "the pipeline does not count",
+    },
+)
+
+pytest.register_assert_rewrite("omnix_provider.conformance")
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return PROFILE
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +66,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False) as running:
+    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False, keep_requests=True) as running:
         yield running
 
 

@@ -4,10 +4,37 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from omnix_kit.testing import NatsServer, nats_server
+from omnix_provider.profile import Profile, Refused
 from omnix_provider.testing import Place, scene
 from omnix_sandbox.testing import Sandbox, running_sandbox
 
 MODULE = "omnix_adapter_openai"
+BUDGET = Refused("reasoning.budget_tokens", "the format knows efforts only")
+MODE = Refused("mode", "only the catalogue knows what it means for a model")
+PROFILE = Profile(
+    provider="openai",
+    title="OpenAI",
+    refused={
+        "sampling/top_k": Refused("top_k", "OpenAI has none; other servers may be configured to take it"),
+        "film": Refused("messages.0.content.1", "the format has no films"),
+        "result_with_image": Refused("messages.2.content", "OpenAI takes only text from tools"),
+        "planned_budget": BUDGET,
+        "planned_off/budget": BUDGET,
+        "wished_budget": BUDGET,
+        "wished_mode": MODE,
+        "embedding_purpose": Refused("purpose", "the format has no word for it"),
+    },
+    provisos={
+        "shown": "the format never shows reasoning",
+    },
+)
+
+pytest.register_assert_rewrite("omnix_provider.conformance")
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return PROFILE
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +45,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False) as running:
+    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False, keep_requests=True) as running:
         yield running
 
 

@@ -1,0 +1,41 @@
+"""In what an adapter lawfully differs from others, told beside its tests; the conformance suite keeps it to that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from omnix_kit.errors import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A behaviour that the vendor cannot honour, and by which name it is refused before anything is sent."""
+
+    param: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A failure that the vendor tells otherwise than most do."""
+
+    why: str
+    reason: Reason | None = None
+    """None for the reason that others tell too."""
+    status: int | None = None
+    """None for the status that the failure is named after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One vendor in the conformance suite. Behaviours go by their names, such as ``image`` and ``sampling/top_k``."""
+
+    provider: str
+    title: str
+    """As the table has it."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Models for behaviours that need a certain one. Others have one that every wire format of the sandbox takes."""
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+    told: Mapping[str, Told] = field(default_factory=dict)
+    provisos: Mapping[str, str] = field(default_factory=dict)
+    """Behaviours whose meaning is the same as far as the vendor goes, and what it does not do. What follows from one
+    is said by the behaviour's test."""
