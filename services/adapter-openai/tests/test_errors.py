@@ -62,3 +62,12 @@ def test_parameter_and_sentence_of_the_vendor_are_passed_on_without_secrets() ->
 
 def test_rate_limit_keeps_its_delay() -> None:
     assert told(429, {}, retry_after="7").retry_after == timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [{"type": ["a"]}, {"type": {}}, {"param": 5}, {"param": ["a"]}, {"code": {}}, {"code": 1.5}, {"message": 5}],
+)
+def test_refusal_of_a_strange_shape_keeps_its_status(error: dict[str, Any]) -> None:
+    found = told(400, error)
+    assert (found.reason, found.provider_status, found.param) == (Reason.INVALID_REQUEST, 400, None)

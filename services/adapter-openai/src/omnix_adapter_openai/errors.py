@@ -11,7 +11,8 @@ from omnix_provider.statuses import retry_delay
 
 def error_of_status(exc: openai.APIStatusError, provider: str, now: datetime) -> OmnixError:
     """What an answer with an error status means."""
-    said = wire.Error(_text(exc.body) or exc.message, exc.type, exc.code, exc.param)
+    # The SDK's types are promises: it hands on whatever the server wrote in these places.
+    said = wire.Error(_text(exc.body) or exc.message, _word(exc.type), _word(exc.code), _word(exc.param))
     return errors.error_of_status(exc.status_code, said, provider, retry_delay(exc.response.headers, now))
 
 
@@ -20,3 +21,7 @@ def _text(body: object) -> str | None:
     if isinstance(body, Mapping) and isinstance(message := body.get("message"), str):
         return message
     return None
+
+
+def _word(told: object) -> str | None:
+    return told if isinstance(told, str) else None
