@@ -53,6 +53,8 @@ def test_delay_is_kept_where_coming_again_helps(status: int) -> None:
         ({"retry-after": "soon"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
+        ({"retry-after": "Sun, 22 Nov 99999999999999999999 12:00:30 GMT"}, None),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 +99999999999999999999"}, None),
         ({}, None),
     ],
 )

@@ -70,7 +70,7 @@ def retry_delay(headers: Mapping[str, str], now: datetime) -> timedelta | None:
         return max(timedelta(milliseconds=float(milliseconds)), timedelta(0))
     with suppress(ValueError, OverflowError):
         return max(timedelta(seconds=float(after)), timedelta(0))
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):
         date = parsedate_to_datetime(after)
         return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
     return None
