@@ -68,6 +68,19 @@ USAGE_METERING = ConsumerConfig(
 DURABLES: Mapping[str, tuple[ConsumerConfig, ...]] = MappingProxyType({"OMNIX_USAGE": (USAGE_METERING,)})
 """Who must have acknowledged an event before a stream may forget it. Durables are made with their stream."""
 
+HEALTH = StreamConfig(
+    name="OMNIX_HEALTH",
+    description="What routers know together about each provider: the last word of each subject.",
+    subjects=[subjects.PROVIDER_HEALTH],
+    storage=StorageType.FILE,
+    retention=RetentionPolicy.LIMITS,
+    discard=DiscardPolicy.OLD,
+    max_msgs_per_subject=1,
+    max_bytes=16 * _MIB,
+    max_msg_size=_MIB,
+)
+"""Each word is replaced by whoever read the last one (``Nats-Expected-Last-Subject-Sequence``)."""
+
 DEAD = StreamConfig(
     name="OMNIX_DEAD",
     description="Messages that could not be processed, with their reason.",

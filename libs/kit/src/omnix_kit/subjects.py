@@ -8,6 +8,7 @@ USAGE_RECORDED = "omnix.v1.usage.recorded.*"
 ACCOUNT_CHANGED = "omnix.v1.account.changed.*"
 CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
 SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
+PROVIDER_HEALTH = "omnix.v1.provider.health.*"
 DEAD = "omnix.v1.dead.*"
 
 
@@ -38,6 +39,10 @@ def account_changed(tenant_id: str) -> str:
 
 def sender_heartbeat(sender_id: str) -> str:
     return f"omnix.v1.provider.heartbeat.{sender_id}"
+
+
+def provider_health(provider: str) -> str:
+    return f"omnix.v1.provider.health.{provider}"
 
 
 def dead(service: str) -> str:
