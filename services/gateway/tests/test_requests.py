@@ -96,3 +96,17 @@ async def test_everything_asked_arrives(gateway: Gateway, behind: Backends) -> N
         "verbosity": '"low"',
     }
     assert not request.HasField("parallel_tool_calls") or request.parallel_tool_calls is False
+
+
+async def test_a_tool_that_failed_is_told(gateway: Gateway, behind: Backends) -> None:
+    calls = [{"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in "abc"]
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "a", "content": "no such file", "is_error": True},
+        {"role": "tool", "tool_call_id": "b", "content": "42", "is_error": False},
+        {"role": "tool", "tool_call_id": "c", "content": "43"},
+    ]
+    answer = await gateway.http.post(PATH, json={"model": "m", "messages": messages})
+    assert answer.status_code == 200, answer.text
+    assert [each.tool_failed for each in behind.router.asked[-1].request.messages] == [False, False, True, False, False]

@@ -158,8 +158,13 @@ def _message(message: Message, index: int, media: Media) -> pb.Message:
             return pb.Message(role=pb.ROLE_SYSTEM, name=name or "", parts=parts_to_proto(content, index, media))
         case DeveloperMessage(content=content, name=name):
             return pb.Message(role=pb.ROLE_DEVELOPER, name=name or "", parts=parts_to_proto(content, index, media))
-        case ToolMessage(content=content, tool_call_id=call):
-            return pb.Message(role=pb.ROLE_TOOL, tool_call_id=call, parts=parts_to_proto(content, index, media))
+        case ToolMessage(content=content, tool_call_id=call, is_error=failed):
+            return pb.Message(
+                role=pb.ROLE_TOOL,
+                tool_call_id=call,
+                tool_failed=failed or False,
+                parts=parts_to_proto(content, index, media),
+            )
         case FunctionMessage():
             raise AssertionError("refused before")
         case _:

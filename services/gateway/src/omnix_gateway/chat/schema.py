@@ -174,10 +174,11 @@ class AssistantMessage(Wire, tag_field="role", tag="assistant"):
 
 
 class ToolMessage(Wire, tag_field="role", tag="tool"):
-    """OpenAI's has text alone; images and files are OmniX's."""
+    """OpenAI's has text alone; images and files are OmniX's, and so is `is_error`: the tool failed."""
 
     content: str | list[TextPart | ImagePart | FilePart]
     tool_call_id: Text
+    is_error: bool | None = None
 
 
 class FunctionMessage(Wire, tag_field="role", tag="function"):
