@@ -2,9 +2,12 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from omnix_kit.addresses import Rules
@@ -279,6 +282,35 @@ async def test_one_owner_cannot_take_all_turns(site: Site) -> None:
         with pytest.raises(PlatformError) as told:
             await fetcher.fetch(f"{url}/a", owner="a", most=9, param="p")
         assert (told.value.reason, told.value.retry_after) == (Reason.OVERLOADED, timedelta(seconds=1))
+
+
+async def test_one_owner_cannot_take_all_lookups(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup cannot be interrupted: it goes on in its thread when the fetch was given up long ago."""
+    real, go, stuck = socket.getaddrinfo, threading.Event(), []
+
+    def slow(host: str, *words: Any, **more: Any) -> Any:
+        if host.endswith(".example"):
+            stuck.append(host)
+            go.wait(30)
+            raise OSError
+        return real(host, *words, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    site.pages["/a"] = answer(b"PNG")
+    limits = FetchLimits(Rules.of([site.port], ["localhost"]), timedelta(seconds=0.3), at_once=3, at_once_per_owner=2)
+    url = f":{site.port}/a"
+    try:
+        async with Fetcher(limits) as fetcher:
+            for _ in range(3):
+                asked = [fetcher.fetch(f"http://{n}.example{url}", owner="a", most=9, param="p") for n in range(2)]
+                assert all(isinstance(e, CallerError) for e in await asyncio.gather(*asked, return_exceptions=True))
+            assert len(stuck) == 2
+            assert (await fetcher.fetch(f"http://localhost{url}", owner="b", most=9, param="p")).data == b"PNG"
+            go.set()
+            await eventually(lambda: not fetcher._turns)
+            assert (await fetcher.fetch(f"http://localhost{url}", owner="a", most=9, param="p")).data == b"PNG"
+    finally:
+        go.set()
 
 
 async def test_pieces_are_counted_before_they_are_kept(site: Site) -> None:

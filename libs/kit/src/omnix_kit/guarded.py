@@ -12,7 +12,8 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
@@ -33,7 +34,6 @@ FETCH_SECONDS = Histogram("omnix_fetch_seconds", "Time to fetch an address for a
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "OmniX"}
-_LOOKUPS_AT_ONCE: Final = 8
 _ADDRESSES_TRIED: Final = 8
 _HEAD_LINE: Final = 8190
 
@@ -66,9 +66,16 @@ class Fetched:
 class _Turns:
     """Of one owner, while it has any."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, owner: str, count: int) -> None:
+        self.owner = owner
         self.room = asyncio.Semaphore(count)
+        self.lookups = asyncio.Semaphore(count)
+        """Threads that look up names for it. They cannot be interrupted, and may outlive the fetch."""
         self.users = 0
+
+
+_turns_of_owner: ContextVar[_Turns] = ContextVar("turns_of_owner")
+"""Whose turn it is, for what aiohttp calls on the way."""
 
 
 class Fetcher:
@@ -80,7 +87,7 @@ class Fetcher:
         self._room = asyncio.Semaphore(limits.at_once)
         self._turns: dict[str, _Turns] = {}
         # Threads of its own: a server of names that does not answer holds up no other work.
-        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "look-up")
+        self._threads = ThreadPoolExecutor(limits.at_once, "look-up")
         self._look_up = look_up or self._ask_the_machine
         self._session: aiohttp.ClientSession | None = None
 
@@ -161,15 +168,20 @@ class Fetcher:
 
     @asynccontextmanager
     async def _turn(self, owner: str) -> AsyncIterator[None]:
-        turns = self._turns.setdefault(owner, _Turns(self._limits.at_once_per_owner))
+        turns = self._turns.setdefault(owner, _Turns(owner, self._limits.at_once_per_owner))
         turns.users += 1
+        token = _turns_of_owner.set(turns)
         try:
             async with turns.room, self._room:
                 yield
         finally:
-            turns.users -= 1
-            if not turns.users:
-                del self._turns[owner]
+            _turns_of_owner.reset(token)
+            self._leave(turns)
+
+    def _leave(self, turns: _Turns) -> None:
+        turns.users -= 1
+        if not turns.users:
+            del self._turns[turns.owner]
 
     async def _follow(self, url: str, most: int, accepts: Callable[[str], bool], take: Take) -> Fetched:
         for _ in range(self._limits.redirects + 1):
@@ -193,10 +205,22 @@ class Fetcher:
             yield response
 
     async def _ask_the_machine(self, host: str) -> Sequence[str]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        )
-        return [str(address[0]) for *_, address in found]
+        turns, loop = _turns_of_owner.get(), asyncio.get_running_loop()
+        await turns.lookups.acquire()
+        turns.users += 1
+
+        def ended(_: object) -> None:
+            with suppress(RuntimeError):  # the process ended meanwhile
+                loop.call_soon_threadsafe(self._looked_up, turns)
+
+        # Not by run_in_executor(): its future is done when the fetch is given up, and the thread is still busy then.
+        asked = self._threads.submit(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+        asked.add_done_callback(ended)
+        return [str(address[0]) for *_, address in await asyncio.wrap_future(asked)]
+
+    def _looked_up(self, turns: _Turns) -> None:
+        turns.lookups.release()
+        self._leave(turns)
 
 
 class _Checked(AbstractResolver):
