@@ -56,7 +56,7 @@ def test_garbage_never_breaks_the_parser(parts: list[bytes]) -> None:
     assert read(*parts) == read(b"".join(parts))
 
 
-@pytest.mark.parametrize("endless", [b"data: " + b"x" * 40, b"data: xxxxxxxxxx\n" * 4, b"x" * 40])
+@pytest.mark.parametrize("endless", [b"data: " + b"x" * 40, b"data: xxxxxxxxxx\n" * 4, b"data:\n" * 40, b"x" * 40])
 def test_event_without_an_end_is_bounded(endless: bytes) -> None:
     stream = EventStream(max_event_bytes=32)
     with pytest.raises(EventTooLarge):

@@ -80,7 +80,7 @@ class EventStream:
             field, _, value = line.partition(b":")
             if field == b"data":
                 self._data.append(value.removeprefix(b" "))
-                self._held += len(value)
+                self._held += len(value) + 1  # with the line end that joins it to the next
                 self._bound(self._held)
         self._bound(self._held + len(self._rest))
         return events
