@@ -223,6 +223,13 @@ def test_entry_that_makes_no_sense_is_left_out_and_told(entry: dict[str, Any], w
     assert list(found.models) == [("openai", "good")]
 
 
+@pytest.mark.parametrize("written", ["1e999999", "1e999999999999999999", "-1e999999999999999999"])
+def test_number_with_any_exponent_is_left_out_and_told(written: str) -> None:
+    bad = json.dumps(CHAT).replace('"input_cost_per_token": 1e-06', f'"input_cost_per_token": {written}')
+    found = read(f'{{"bad": {bad}, "good": {json.dumps(CHAT)}}}', DAY)
+    assert found.left_out == {"bad": "input_cost_per_token is not a price for a token"}
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -231,6 +238,7 @@ def test_entry_that_makes_no_sense_is_left_out_and_told(entry: dict[str, Any], w
         ("<html></html>", "is not JSON"),
         ('{"a": NaN}', "NaN is not a number"),
         ('{"a": Infinity}', "Infinity is not a number"),
+        ('{"a": 1e99999999999999999999}', "exponent beyond any price"),
         ("[" * 100_000, "is nested too deeply"),
         ("[]", "is not an object by model, but a list"),
         ("null", "is not an object by model, but null"),

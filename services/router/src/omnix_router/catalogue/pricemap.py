@@ -86,6 +86,8 @@ def read(text: str, day: date) -> PriceMap:
         raise PriceMapError("is nested too deeply") from exc
     except ValueError as exc:
         raise PriceMapError(f"is not JSON: {exc}") from exc
+    except ArithmeticError as exc:
+        raise PriceMapError("holds a number with an exponent beyond any price") from exc
     if not isinstance(raw, dict):
         raise PriceMapError(f"is not an object by model, but {_kind(raw)}")
     models: dict[tuple[str, str], ModelEntry] = {}
@@ -214,10 +216,10 @@ def _amount(entry: Mapping[str, Any], key: str) -> Decimal | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise _Wrong(f"{key} is {_kind(value)} and not a number")
-    if isinstance(value, int) and abs(value) > MAX_PRICE:
+    if not 0 <= value <= MAX_PRICE:  # before it is multiplied: its exponent may be anything
         raise _Wrong(f"{key} is not a price for a token")
     amount = Decimal(value) * _MILLION
-    if not amount.is_finite() or not 0 <= amount <= MAX_PRICE:
+    if amount > MAX_PRICE:
         raise _Wrong(f"{key} is not a price for a token")
     try:
         rounded = amount.quantize(_SIX_PLACES)
