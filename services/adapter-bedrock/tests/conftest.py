@@ -63,8 +63,6 @@ PROFILE = Profile(
     },
 )
 
-pytest.register_assert_rewrite("omnix_provider.conformance")
-
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:

@@ -35,12 +35,12 @@ PROFILE = Profile(
         "failed_in_the_middle/error-after-5": Told(OVERLOADED, reason=Reason.PROVIDER_OVERLOADED),
     },
     provisos={
+        "cache_breakpoint": "Gemini caches by itself, and is told nothing",
+        "long_cache_breakpoint": "Gemini caches by itself, and is told nothing",
         "refusal": "Gemini has no word for it, so it is text",
         "cache_write_tokens": "Gemini caches by itself and does not tell what it wrote",
     },
 )
-
-pytest.register_assert_rewrite("omnix_provider.conformance")
 
 
 @pytest.fixture(scope="module")

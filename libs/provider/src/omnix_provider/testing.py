@@ -142,7 +142,7 @@ class Adapter:
             self._process = subprocess.Popen([sys.executable, "-m", self._module], env=self._environment, stderr=log)
 
     async def ready(self) -> None:
-        await eventually(lambda: self.probe("/readyz")[0] == 200, 15)
+        await eventually(lambda: self.probe("/readyz")[0] == 200, 45)
 
     def probe(self, path: str) -> tuple[int, str]:
         """Status and body; 0 when nobody answers."""

@@ -92,6 +92,21 @@ async def test_cancelled_stream(vendor: Vendor, case: str) -> None:
     assert not await vendor.place.cancel(made)
 
 
+@behaviour("a whole answer that is cancelled closes the vendor's connection within a second")
+async def test_cancelled_whole(vendor: Vendor) -> None:
+    made = vendor.attempt("silence")
+    call = asyncio.create_task(vendor.place.refused(made, question("Wait."), streamed=False))
+    await vendor.sandbox.wait_for_call(lambda call: True, request_id=made.attempt_id)
+    began = time.time()
+    assert await vendor.place.cancel(made)
+    assert (await call).reason is Reason.CANCELLED
+    seen = await vendor.sandbox.wait_for_call(lambda call: call.closed_time is not None, request_id=made.attempt_id)
+    assert seen.closed_time is not None
+    assert seen.closed_time - began < 1
+    event = await vendor.place.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_CANCELLED
+
+
 @behaviour(
     "a caller who leaves before the answer closes the vendor's connection within a second: {}", ["unary", "streamed"]
 )

@@ -5,11 +5,13 @@
 from google.protobuf.duration_pb2 import Duration
 from omnix.usage.v1 import usage_pb2
 
-from omnix_provider.conformance.asking import question, with_tools
+from omnix_provider.conformance.asking import question, values, with_tools
 from omnix_provider.conformance.behaviours import group
 from omnix_provider.conformance.vendor import Vendor
 
 behaviour = group("Usage and caching")
+
+BREAKPOINTS = ("cache_point", "prompt_cache_breakpoint")
 
 
 @behaviour("cached tokens are part of the input")
@@ -36,20 +38,25 @@ async def test_reasoning_tokens(vendor: Vendor) -> None:
     assert answer.usage.reasoning_tokens == (0 if vendor.has_proviso else 40)
 
 
-@behaviour("a breakpoint of the prompt's cache leaves the meaning alone")
+@behaviour("a breakpoint of the prompt's cache")
 async def test_cache_breakpoint(vendor: Vendor) -> None:
+    """The proviso: the vendor keeps prefixes by itself, and is told nothing."""
     request = with_tools(question("And this?", system="A long instruction."), "weather")
     request.messages[0].parts[0].cache_breakpoint = True
     request.tools[0].cache_breakpoint = True
-    await vendor.answer(request)
+    answer = await vendor.answer(request)
+    assert bool(values(answer.body, *BREAKPOINTS)) != vendor.has_proviso
 
 
 @behaviour("a breakpoint that is to be kept for an hour")
 async def test_long_cache_breakpoint(vendor: Vendor) -> None:
+    """The proviso: the vendor keeps prefixes by itself, and is told nothing."""
     request = question("And this?", system="A long instruction.")
     request.messages[0].parts[0].cache_breakpoint = True
     request.messages[0].parts[0].cache_ttl.CopyFrom(Duration(seconds=3600))
-    await vendor.answer(request)
+    answer = await vendor.answer(request)
+    assert bool(values(answer.body, *BREAKPOINTS)) != vendor.has_proviso
+    assert values(answer.body, "ttl") in ([], ["1h"], ["12h"])
 
 
 @behaviour("usage that does not come is estimated: {}", ["unary", "streamed"])

@@ -30,7 +30,7 @@ class RoutedMessage(Message, forbid_unknown_fields=False):
 class RoutedRequest(ChatRequest, forbid_unknown_fields=False):
     """OpenAI's parameters; providers pass over what they do not know."""
 
-    messages: Annotated[list[RoutedMessage], Meta(min_length=1)]  # type: ignore[assignment] - it is only read
+    messages: Annotated[list[RoutedMessage], Meta(min_length=1)]  # type: ignore[assignment]  # it is only read
 
 
 class AskedRouted(AskedChunks):
