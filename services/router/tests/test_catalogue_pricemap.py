@@ -223,6 +223,28 @@ def test_entry_that_makes_no_sense_is_left_out_and_told(entry: dict[str, Any], w
     assert list(found.models) == [("openai", "good")]
 
 
+def test_detail_of_zero_is_unknown_and_makes_no_token_free() -> None:
+    details = {
+        "cache_read_input_token_cost": 0,
+        "cache_creation_input_token_cost": 0.0,
+        "cache_creation_input_token_cost_above_1hr": 0,
+        "output_cost_per_reasoning_token": 0,
+        "input_cost_per_audio_token": 0,
+        "output_cost_per_audio_token": 0,
+        "input_cost_per_token_batches": 0,
+        "output_cost_per_token_batches": 0,
+    }
+    assert one("gpt-4o", **details).prices == one("gpt-4o").prices
+    tier = {"input_cost_per_token_above_200k_tokens": 4e-06}
+    assert one("gpt-4o", **details, **tier).prices == one("gpt-4o", **tier).prices
+
+
+def test_price_too_small_for_any_number_is_not_taken_for_zero() -> None:
+    bad = json.dumps(CHAT).replace('"input_cost_per_token": 1e-06', '"input_cost_per_token": 1e-99999999')
+    found = read(f'{{"bad": {bad}, "good": {json.dumps(CHAT)}}}', DAY)
+    assert found.left_out == {"bad": "input_cost_per_token is less than a millionth for a million tokens"}
+
+
 @pytest.mark.parametrize("written", ["1e999999", "1e999999999999999999", "-1e999999999999999999"])
 def test_number_with_any_exponent_is_left_out_and_told(written: str) -> None:
     bad = json.dumps(CHAT).replace('"input_cost_per_token": 1e-06', f'"input_cost_per_token": {written}')

@@ -165,6 +165,8 @@ def _price(entry: Mapping[str, Any], day: date) -> list[PriceEntry]:
     if given is None or (made is None and entry["mode"] == "chat") or not (given or made):
         return []
     made = made or Decimal(0)
+    # Nobody gives away a part of what has a price: such a 0 is unknown, too, and must not make tokens free.
+    rates = {name: rate or None for name, rate in rates.items()}
     thresholds = sorted({int(found[1]) for key in entry if (found := _ABOVE.fullmatch(key)) and int(found[1])})
     return [
         PriceEntry(
@@ -178,7 +180,7 @@ def _price(entry: Mapping[str, Any], day: date) -> list[PriceEntry]:
             audio_input=_unless(rates["audio_input"], given),
             audio_output=_unless(rates["audio_output"], made),
             batch_input=rates["batch_input"],
-            batch_output=rates["batch_output"] or None,
+            batch_output=rates["batch_output"],
             tiers=[_tier(entry, threshold, rates, given, made) for threshold in thresholds],
         )
     ]
@@ -225,7 +227,7 @@ def _amount(entry: Mapping[str, Any], key: str) -> Decimal | None:
         rounded = amount.quantize(_SIX_PLACES)
     except InvalidOperation as exc:
         raise _Wrong(f"{key} is not a price for a token") from exc
-    if amount and not rounded:
+    if value and not rounded:
         raise _Wrong(f"{key} is less than a millionth for a million tokens")
     return rounded.normalize() if rounded else Decimal(0)
 
