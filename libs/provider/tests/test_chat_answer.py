@@ -222,6 +222,37 @@ def test_id_of_a_call_is_told_once() -> None:
     assert (first.tool_calls[0].id, second.tool_calls[0].id) == ("0", "")
 
 
+def test_calls_under_one_index_are_told_apart() -> None:
+    """Ollama gives every call the same: https://github.com/ollama/ollama/issues/15457."""
+    pieces = [
+        {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}},
+        {"index": 0, "function": {"arguments": "}"}},
+        {"index": 0, "id": "b", "function": {"name": "f", "arguments": "[]"}},
+        {"id": "c", "function": {"name": "g"}},
+        {"function": {"arguments": "{}"}},
+        {"index": 1, "id": "d", "function": {"name": "h"}},
+    ]
+    assert [chunk.tool_calls for chunk in streamed(*({"delta": {"tool_calls": [piece]}} for piece in pieces))] == [
+        (ToolCallDelta(0, "a", "f", "{"),),
+        (ToolCallDelta(0, arguments_json="}"),),
+        (ToolCallDelta(1, "b", "f", "[]"),),
+        (ToolCallDelta(2, "c", "g"),),
+        (ToolCallDelta(2, arguments_json="{}"),),
+        (ToolCallDelta(3, "d", "h"),),
+    ]
+
+
+def test_call_whose_id_changes_with_every_piece_stays_one() -> None:
+    pieces = [
+        {"index": 0, "id": "a", "function": {"name": "f"}},
+        {"index": 0, "id": "b", "function": {"arguments": "{}"}},
+    ]
+    assert [chunk.tool_calls for chunk in streamed(*({"delta": {"tool_calls": [piece]}} for piece in pieces))] == [
+        (ToolCallDelta(0, "a", "f"),),
+        (ToolCallDelta(0, arguments_json="{}"),),
+    ]
+
+
 def test_calls_are_bounded() -> None:
     calls = [{"index": index, "id": "c"} for index in range(1025)]
     _, failure = EventReader().batch([msgspec.json.encode({"choices": [{"delta": {"tool_calls": calls}}]})])

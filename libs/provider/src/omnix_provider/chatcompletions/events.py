@@ -34,8 +34,8 @@ class EventReader:
 
     def __init__(self) -> None:
         self._head_told = False
-        self._calls: dict[int, dict[int, str]] = {}
-        """By choice, the ids of its calls as they were told."""
+        self._calls: dict[int, _Calls] = {}
+        """By choice."""
         self._held: dict[int, list[wire.TokenLogprob]] = {}
         """By choice, the probabilities of tokens whose text is still to come: a token may be part of a character."""
 
@@ -80,22 +80,16 @@ class EventReader:
         return Batch(chunks, head, usage, done), failure
 
     def _calling(self, chunk: Chunk) -> Chunk:
-        """The chunk with each call's id told once, and as its reason to end that calls are wanted.
+        """The chunk with its calls told apart, and as its reason to end that calls are wanted.
 
-        Some servers repeat the id with every piece, where readers who put pieces together would repeat it too, and end
-        a choice that calls with the reason of any other.
+        Some servers end a choice that calls with the reason of any other.
         """
-        calls = self._calls.setdefault(chunk.choice_index, {})
-        fresh = tuple(
-            msgspec.structs.replace(call, id="") if call.id and call.id == calls.get(call.index) else call
-            for call in chunk.tool_calls
-        )
-        for call in fresh:
-            calls[call.index] = call.id or calls.get(call.index, "")
+        calls = self._calls.setdefault(chunk.choice_index, _Calls())
+        fresh = tuple(calls.told(call) for call in chunk.tool_calls)
         if max(len(calls), len(self._calls)) > _CALLS_AT_MOST:
             raise msgspec.ValidationError("too many calls of tools")
         return msgspec.structs.replace(
-            chunk, tool_calls=fresh, finish_reason=ended(chunk.finish_reason, calling=bool(calls))
+            chunk, tool_calls=fresh, finish_reason=ended(chunk.finish_reason, calling=len(calls) > 0)
         )
 
     def _likely(self, choice: wire.ChunkChoice) -> Chunk | None:
@@ -113,6 +107,37 @@ class EventReader:
         return msgspec.structs.replace(
             chunk, logprobs=logprobs_from_wire(held), refusal_logprobs=logprobs_from_wire(told.refusal)
         )
+
+
+class _Calls:
+    """The calls of one choice, each with an index and an id of its own, which is told once.
+
+    Some servers repeat the id with every piece, or make up another one, where readers who put pieces together would
+    repeat it too. Others have one index for all calls (https://github.com/ollama/ollama/issues/15457) or none, where
+    readers would make one call of all.
+    """
+
+    __slots__ = ("_ids", "_numbers")
+
+    def __init__(self) -> None:
+        self._ids: dict[int, str] = {}
+        """By number; empty until it is told."""
+        self._numbers: dict[int, int] = {}
+        """By the server's index, where that has named another call before."""
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def told(self, call: ToolCallDelta) -> ToolCallDelta:
+        number = self._numbers.get(call.index, call.index)
+        known = self._ids.get(number, "")
+        if known and call.id and call.id != known and call.name:
+            number = self._numbers[call.index] = max(self._ids) + 1
+            known = ""
+        self._ids[number] = known or call.id
+        if number == call.index and not (known and call.id):
+            return call
+        return msgspec.structs.replace(call, index=number, id="" if known else call.id)
 
 
 _NO_LOGPROBS = wire.Logprobs()
