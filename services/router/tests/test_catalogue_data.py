@@ -178,3 +178,14 @@ def test_introductory_price_ends_on_its_day() -> None:
         (date(2026, 10, 13), 10_000_000),
         (date(2026, 12, 1), 20_000_000),
     ]
+
+
+def test_quality_is_known_of_many_models_of_every_vendor_and_dated() -> None:
+    known = Counter(model.provider for model in current(CATALOGUE) if model.quality is not None)
+    for provider in ("openai", "bedrock", "gemini", "huggingface"):
+        assert known[provider] >= 9
+    for model in CATALOGUE.models.values():
+        if model.quality is not None:
+            assert 40 < model.quality.score < 90
+            assert model.quality.as_of <= CHECKED
+            assert not model.embeds

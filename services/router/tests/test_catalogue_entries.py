@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.money import Price, Rates, Tier
-from omnix_router.catalogue.models import Control, Effort, Mode, Model, ReasoningControl
+from omnix_router.catalogue.models import Control, Effort, Mode, Model, Quality, ReasoningControl
 from omnix_router.catalogue.reading import parse
 
 Read = Callable[[str], Model]
@@ -156,3 +156,16 @@ def test_what_a_model_cannot_take_is_an_error_of_the_file(read: Read, text: str,
         read(text)
     assert str(caught.value).startswith("mine.toml: ")
     assert told in str(caught.value)
+
+
+def test_quality_has_its_day(read: Read) -> None:
+    assert read("quality = { score = 75.3, as_of = 2026-11-22 }").quality == Quality(
+        75.3, datetime(2026, 11, 22, tzinfo=UTC)
+    )
+    assert read("").quality is None
+
+
+@pytest.mark.parametrize("text", ["score = 100.1", "score = -1", "score = nan"])
+def test_quality_out_of_range_is_named(read: Read, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"mine.toml: models\[0\]\.quality\.score: must be from 0 to 100"):
+        read(f"quality = {{ {text}, as_of = 2026-11-22 }}")

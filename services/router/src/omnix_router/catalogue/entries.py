@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 
 import msgspec
 
-from omnix_router.catalogue.models import Model, ReasoningControl
+from omnix_router.catalogue.models import Model, Quality, ReasoningControl
 from omnix_router.catalogue.pricing import PriceEntry, midnight, prices_of
 from omnix_router.catalogue.reasoning import ReasoningEntry, reasoning_of
 
@@ -29,6 +30,14 @@ CAPABILITIES = frozenset(
 )
 MAX_TOKENS = 1_000_000_000
 MAX_DIMENSIONS = 65_536
+MAX_QUALITY = 100
+
+
+class QualityEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """A figure of the index that the file's sources name, and the day on which it was read."""
+
+    score: Decimal
+    as_of: date
 
 
 class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +56,7 @@ class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
     prices: list[PriceEntry] = []
     released: date | None = None
     retires: date | None = None
+    quality: QualityEntry | None = None
 
 
 class Import(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,6 +108,8 @@ def _models(file: File, entry: ModelEntry, key: str) -> list[Model]:
         raise ValueError(f"{key}.dimensions: only a model with the capability embeddings has some")
     if any(not 0 < length <= MAX_DIMENSIONS for length in entry.dimensions):
         raise ValueError(f"{key}.dimensions: must be from 1 to {MAX_DIMENSIONS}")
+    if entry.quality is not None and not _is_quality(entry.quality.score):
+        raise ValueError(f"{key}.quality.score: must be from 0 to {MAX_QUALITY}")
     reasoning = reasoning_of(entry.reasoning, frozenset(entry.capabilities), f"{key}.reasoning")
     model = _model(provider, entry, reasoning, f"{key}.prices")
     return [model, *(replace(model, name=name, title=name, aliases=()) for name in entry.snapshots)]
@@ -117,7 +129,16 @@ def _model(provider: str, entry: ModelEntry, reasoning: ReasoningControl | None,
         prices=prices_of(entry.prices, prices),
         released=_midnight(entry.released),
         retires=_midnight(entry.retires),
+        quality=_quality(entry.quality),
     )
+
+
+def _is_quality(score: Decimal) -> bool:
+    return score.is_finite() and 0 <= score <= MAX_QUALITY
+
+
+def _quality(entry: QualityEntry | None) -> Quality | None:
+    return None if entry is None else Quality(float(entry.score), midnight(entry.as_of))
 
 
 def _midnight(day: date | None) -> datetime | None:

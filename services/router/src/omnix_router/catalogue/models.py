@@ -73,6 +73,15 @@ class ReasoningControl:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a model's answers are, by a public index of benchmarks."""
+
+    score: float
+    """From 0 to 100; comparable only with figures of the same index."""
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model of one vendor. Zero, empty and None mean unknown."""
 
@@ -92,6 +101,7 @@ class Model:
     """By the time from which each holds, oldest first."""
     released: datetime | None = None
     retires: datetime | None = None
+    quality: Quality | None = None
 
     @property
     def id(self) -> str:

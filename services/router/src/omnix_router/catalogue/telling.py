@@ -74,6 +74,7 @@ def described(model: Model, now: datetime) -> Iterator[str]:
         "can": ", ".join(model.capabilities),
         "reasoning": "" if model.reasoning is None else _reasoning(model.reasoning),
         "dimensions": ", ".join(map(str, model.dimensions)),
+        "quality": "" if model.quality is None else f"{model.quality.score:g} of 100 ({model.quality.as_of.date()})",
         "released": "" if model.released is None else str(model.released.date()),
         "retires": "" if model.retires is None else str(model.retires.date()),
     }
@@ -115,6 +116,9 @@ def as_json(model: Model) -> dict[str, Any]:
             "modes": {str(mode): value for mode, value in reasoning.modes.items()},
         },
         "dimensions": list(model.dimensions),
+        "quality": None
+        if model.quality is None
+        else {"score": model.quality.score, "as_of": str(model.quality.as_of.date())},
         "released": None if model.released is None else str(model.released.date()),
         "retires": None if model.retires is None else str(model.retires.date()),
         "prices": [
