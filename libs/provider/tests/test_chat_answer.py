@@ -114,6 +114,8 @@ def test_sparse_answer_of_a_compatible_server_is_read() -> None:
         b'{"choices":[{"message":{},"finish_reason":"stop","logprobs":{"content":[{"token":"x","bytes":[256]}]}}]}',
         b'{"choices":[{"message":{"content":"x"}}]}',
         b'{"choices":[{"message":{"content":"x"},"finish_reason":""}]}',
+        b'{"choices":[{"message":{"content":"x"},"finish_reason":"insufficient_system_resource"}]}',
+        b'{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}',
     ],
 )
 def test_answer_that_is_none_is_an_error(answer: bytes) -> None:
@@ -135,7 +137,11 @@ def _event(delta: dict[str, Any] | None, finish: str | None = None, index: int =
         (_event(None, "length"), [Chunk(finish_reason=FinishReason.LENGTH)]),
         (_event({}, "content_filter"), [Chunk(finish_reason=FinishReason.CONTENT_FILTER)]),
         (_event({}, "function_call"), [Chunk(finish_reason=FinishReason.TOOL_CALLS)]),
-        (_event({"content": "!"}, "abort"), [Chunk("!", finish_reason=FinishReason.OTHER)]),
+        (_event({"content": "!"}, "strange"), [Chunk("!", finish_reason=FinishReason.OTHER)]),
+        (_event({}, "model_length"), [Chunk(finish_reason=FinishReason.LENGTH)]),
+        (_event({"content": "!"}, "abort"), [Chunk("!")]),
+        (_event({}, "error"), []),
+        (_event({}, "insufficient_system_resource"), []),
         (_event({"refusal": "No"}), [Chunk(refusal="No")]),
         (_event({"reasoning_content": "Hm"}), [Chunk(reasoning=Reasoned("Hm"))]),
         (_event({"reasoning": "Hm", "content": ""}), [Chunk(reasoning=Reasoned("Hm"))]),

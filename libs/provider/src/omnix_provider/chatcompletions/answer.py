@@ -32,8 +32,16 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "eos_token": FinishReason.STOP,
         "stop_sequence": FinishReason.STOP,
         "eos": FinishReason.STOP,
+        # Of Mistral, where the model's context ends:
+        "model_length": FinishReason.LENGTH,
     }
 )
+BROKEN_OFF = frozenset({"error", "abort", "insufficient_system_resource"})
+"""What Mistral's, vLLM's and DeepSeek's servers say when they fail in the middle: it is the end of no answer.
+
+https://docs.mistral.ai/api, https://github.com/vllm-project/vllm/blob/main/vllm/v1/engine/__init__.py,
+https://api-docs.deepseek.com/api/create-chat-completion
+"""
 
 _IMPROBABLE = -9999.0
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +68,7 @@ def completion_from_wire(body: bytes) -> Completion:
 
 
 def _choice(choice: wire.Choice, position: int) -> Choice:
-    if not choice.finish_reason:
+    if not choice.finish_reason or choice.finish_reason in BROKEN_OFF:
         raise msgspec.ValidationError("a choice has no finish reason, so it may not be whole")
     said = choice.message
     reasoning = said.reasoning_content or said.reasoning

@@ -6,6 +6,7 @@ import msgspec
 
 from omnix_provider.chatcompletions import wire
 from omnix_provider.chatcompletions.answer import (
+    BROKEN_OFF,
     FINISH_REASONS,
     arguments_from_wire,
     ended,
@@ -149,7 +150,7 @@ def _chunk(choice: wire.ChunkChoice) -> Chunk | None:
     delta = choice.delta or _SILENT
     reason = choice.finish_reason
     # Some servers send an empty reason with every delta until the true one.
-    finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER) if reason else None
+    finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER) if reason and reason not in BROKEN_OFF else None
     text = delta.content or ""
     reasoning = delta.reasoning_content or delta.reasoning
     if delta.tool_calls or reasoning or delta.refusal:
