@@ -32,6 +32,7 @@ def told(status: int, error: Any = None, **headers: str) -> OmnixError:
         (401, {"code": "invalid_api_key"}, Reason.PROVIDER_AUTH_FAILED),
         (402, {}, Reason.PROVIDER_QUOTA_EXHAUSTED),
         (403, {}, Reason.PROVIDER_AUTH_FAILED),
+        (403, {"code": "model_not_found"}, Reason.MODEL_NOT_FOUND),
         (404, {"code": "model_not_found"}, Reason.MODEL_NOT_FOUND),
         (408, {}, Reason.PROVIDER_TIMEOUT),
         (409, {}, Reason.PROVIDER_UNAVAILABLE),

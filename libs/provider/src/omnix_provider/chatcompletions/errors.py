@@ -7,11 +7,13 @@ from omnix_kit.errors import OmnixError
 
 from omnix_provider import statuses
 from omnix_provider.chatcompletions import wire
-from omnix_provider.errors import ContentRefused, ContextTooLong, QuotaExhausted, UnsupportedParameter
+from omnix_provider.errors import ContentRefused, ContextTooLong, ModelNotFound, QuotaExhausted, UnsupportedParameter
 from omnix_provider.statuses import readable
 
 _TOO_LONG = frozenset({"context_length_exceeded"})
 _REFUSED = frozenset({"content_filter", "content_policy_violation"})
+_NO_MODEL = frozenset({"model_not_found"})
+"""With status 403 where the operator's project has no access to it: the credential is good for others."""
 _NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 _STATUS_OF_TYPE: Mapping[str, int] = {
@@ -56,6 +58,8 @@ def _error(status: int, said: wire.Error, provider: str, retry_after: timedelta 
         return ContextTooLong(message, provider=provider, provider_status=status, param=said.param or "messages")
     if code in _REFUSED:
         return ContentRefused(message, provider=provider, provider_status=status, param=said.param)
+    if code in _NO_MODEL:
+        return ModelNotFound(message, provider=provider, provider_status=status, param="model")
     if code in _NO_QUOTA or said.type in _NO_QUOTA:
         return QuotaExhausted(message, provider=provider, provider_status=status)
     return statuses.error_of_status(status, message, provider, retry_after=retry_after, param=said.param)
