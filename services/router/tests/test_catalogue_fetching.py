@@ -9,7 +9,7 @@ import pytest
 from omnix_kit.testing import free_port
 from omnix_router.catalogue.fetching import MAX_BYTES, Fetched, FetchError, checked, fetch
 
-from .price_server import PriceServer, content, endless, price_server, status
+from .price_server import Answer, PriceServer, content, endless, price_server, status
 
 QUICK = timedelta(seconds=5)
 
@@ -143,3 +143,24 @@ def test_address_with_a_password_is_refused_without_telling_it() -> None:
     with pytest.raises(FetchError) as refused:
         checked("https://user:hunter2@example.com/")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(500),
+        content(b"{", length=10),
+        content(b"\xff"),
+        status(302, "ftp://u/?sig=hunter2"),
+        status(302, "file:///map?sig=hunter2"),
+    ],
+)
+def test_query_of_an_address_is_told_in_no_error(server: PriceServer, answer: Answer) -> None:
+    server.answer = answer
+    with pytest.raises(FetchError) as refused:
+        fetch(server.address("/map.json?token=hunter2"), QUICK)
+    assert "hunter2" not in str(refused.value)
+    assert server.asked == [("/map.json?token=hunter2", None)]
+    with pytest.raises(FetchError) as refused:
+        fetch(f"http://127.0.0.1:{free_port()}/map.json?token=hunter2", QUICK)
+    assert "/map.json?… cannot be reached" in str(refused.value)

@@ -42,6 +42,14 @@ def is_address(source: str) -> bool:
     return "://" in source
 
 
+def spoken(source: str) -> str:
+    """A source as logs and errors tell it: the query of an address may hold a token."""
+    if not is_address(source):
+        return source
+    there, query, _ = source.partition("?")
+    return f"{there}?…" if query else there
+
+
 def fetch(address: str, timeout: timedelta, etag: str = "", progress: Progress = _no_progress) -> Fetched:
     """Get the whole text.
 
@@ -66,6 +74,7 @@ def fetch(address: str, timeout: timedelta, etag: str = "", progress: Progress =
     ):
         opener.add_handler(handler)
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the scheme was checked
+    where = spoken(address)
     try:
         with opener.open(request, timeout=timeout.total_seconds()) as response:
             return Fetched(_read(response, deadline, progress), response.headers.get("ETag") or "")
@@ -73,15 +82,15 @@ def fetch(address: str, timeout: timedelta, etag: str = "", progress: Progress =
         with exc:
             if exc.code == 304 and etag:
                 return Fetched(None, etag)
-            raise FetchError(f"{address} answered {exc.code}") from exc
+            raise FetchError(f"{where} answered {exc.code}") from exc
     except urllib.error.URLError as exc:
-        raise FetchError(f"{address} cannot be reached: {exc.reason}") from exc
+        raise FetchError(f"{where} cannot be reached: {exc.reason}") from exc
     except TimeoutError as exc:
-        raise FetchError(f"{address} is silent") from exc
+        raise FetchError(f"{where} is silent") from exc
     except UnicodeDecodeError as exc:
-        raise FetchError(f"what {address} holds is not UTF-8") from exc
+        raise FetchError(f"what {where} holds is not UTF-8") from exc
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        raise FetchError(f"{address} broke off: {exc or type(exc).__name__}") from exc
+        raise FetchError(f"{where} broke off: {exc or type(exc).__name__}") from exc
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -92,7 +101,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         checked(newurl)
         if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise FetchError(f"{req.full_url} leads out of https, to {newurl}")
+            raise FetchError(f"{spoken(req.full_url)} leads out of https, to {spoken(newurl)}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
@@ -106,7 +115,7 @@ def checked(address: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise FetchError(f"{address!r} is no http or https address")
+        raise FetchError(f"{spoken(address)!r} is no http or https address")
     if parts.username or parts.password:
         raise FetchError("an address with a password in it is not taken: it would be written into files and logs")
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 from omnix_kit.errors import ConfigurationError
 
 from omnix_router import metrics
+from omnix_router.catalogue.fetching import spoken
 from omnix_router.catalogue.importing import Changes, ImportRefused
 from omnix_router.catalogue.reading import import_before
 from omnix_router.catalogue.writing import Importer
@@ -51,12 +52,14 @@ async def _refresh(importer: Importer, address: str, every: timedelta) -> None:
             changes = await _in_thread(lambda: importer.run(address, datetime.now(UTC), _silent))
         except ImportRefused as exc:
             metrics.CATALOGUE_REFRESHED.labels("failed").inc()
-            _log.warning("the price map is refused, older prices stay", extra={"address": address, "error": str(exc)})
+            _log.warning(
+                "the price map is refused, older prices stay", extra={"address": spoken(address), "error": str(exc)}
+            )
             wait = _jittered(min(every, _RETRY))
         except Exception:
             # Also what nobody thought of: the schedule must outlive every content of the map.
             metrics.CATALOGUE_REFRESHED.labels("failed").inc()
-            _log.exception("the price map could not be imported", extra={"address": address})
+            _log.exception("the price map could not be imported", extra={"address": spoken(address)})
             wait = _jittered(min(every, _RETRY))
         else:
             _tell(changes, address)
@@ -68,7 +71,7 @@ def _tell(changes: Changes | None, address: str) -> None:
     metrics.CATALOGUE_REFRESHED.labels("unchanged" if changes is None else "succeeded").inc()
     if changes is not None:
         counts = {"models": changes.models, "new": len(changes.new), "prices": len(changes.priced)}
-        _log.info("the price map was imported", extra={"address": address, **counts, "gone": len(changes.gone)})
+        _log.info("the price map was imported", extra={"address": spoken(address), **counts, "gone": len(changes.gone)})
 
 
 def _age_since(moment: datetime) -> None:

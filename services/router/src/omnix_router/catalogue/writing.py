@@ -10,7 +10,7 @@ import msgspec
 from omnix_kit.errors import ConfigurationError
 
 from omnix_router.catalogue.entries import File, Import
-from omnix_router.catalogue.fetching import MAX_BYTES, FetchError, Progress, fetch, is_address
+from omnix_router.catalogue.fetching import MAX_BYTES, FetchError, Progress, fetch, is_address, spoken
 from omnix_router.catalogue.importing import Changes, ImportRefused, merged
 from omnix_router.catalogue.pricemap import PriceMapError, read
 from omnix_router.catalogue.reading import import_before, load
@@ -37,7 +37,7 @@ class Importer:
         try:
             return self._run(source, now, progress, force=force, dry_run=dry_run)
         except (FetchError, PriceMapError, ImportRefused, ConfigurationError) as exc:
-            label = "" if isinstance(exc, FetchError | ConfigurationError) else f"{source}: "
+            label = "" if isinstance(exc, FetchError | ConfigurationError) else f"{spoken(source)}: "
             raise ImportRefused(f"{label}{exc}") from exc
         except OSError as exc:
             raise ImportRefused(f"{self.file} cannot be written: {exc.strerror}") from exc
@@ -71,7 +71,8 @@ def write(path: Path, file: File) -> None:
             temporary.write(msgspec.json.format(msgspec.json.encode(file), indent=1))
             temporary.flush()
             os.fsync(temporary.fileno())
-        Path(name).chmod(0o644)
+        # For every reader, unless it tells an address whose query may hold a token.
+        Path(name).chmod(0o600 if any(spoken(source) != source for source in file.sources) else 0o644)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
