@@ -57,6 +57,20 @@ async def test_a_dead_sender_is_told_although_the_broker_comes_and_goes(
     assert_cut(await rest, "provider_cut")
 
 
+async def test_a_stream_ends_resumably_when_the_broker_stays_away(
+    start: Start, behind: Backends, nats: NatsServer
+) -> None:
+    gateway: Gateway = await start(sender_timeout=1)
+    behind.router.play = Steps("a")
+    async with asked(gateway) as response:
+        stream = events(response)
+        assert (await anext(stream)).text == "a"
+        nats.kill()
+        async with asyncio.timeout(15):
+            found = await rest_of(stream)
+    assert_cut(found, "stream_lost")
+
+
 async def rest_of(stream: AsyncIterator[Event]) -> list[Event]:
     return [event async for event in stream]
 

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _TICK = 1.0
 _SENDERS_KNOWN = 10_000
+_FORGOTTEN_AFTER = 60.0
 _REVOKED_ENDS_WITHIN = 3.0
 SHUTTING_DOWN = "The gateway is being stopped; resume the stream to go on."
 
@@ -212,7 +213,9 @@ class Streams:
         if not self._messaging.client.is_connected:
             self._listening.end(now)
         listened = self._listening.at(now)
-        self._heartbeats = {sender: heard for sender, heard in self._heartbeats.items() if listened - heard < 60}
+        self._heartbeats = {
+            sender: heard for sender, heard in self._heartbeats.items() if listened - heard < _FORGOTTEN_AFTER
+        }
         for stream in list(self._open):
             reader = stream.reader
             reader.tick(now, listened)
@@ -225,9 +228,14 @@ class Streams:
             elif reader.sender_id:
                 heard = max(self._heartbeats.get(reader.sender_id, 0.0), stream.began)
                 if listened - heard > self._sender_timeout:
-                    cut = error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent.")
-                    if reader.doom(cut):
-                        metrics.SENDERS_LOST.inc()
+                    self._doom(reader)
+
+    def _doom(self, reader: Reader) -> None:
+        if not self._listening.connected:
+            # Whether the sender lives nobody knows; what it sent meanwhile can be read once the broker is back.
+            reader.doom(error_for(Reason.STREAM_LOST, "The message broker is away; resume the stream later."))
+        elif reader.doom(error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent.")):
+            metrics.SENDERS_LOST.inc()
 
     @staticmethod
     def _revoked(stream: OpenStream) -> bool:
