@@ -108,7 +108,7 @@ class Attempts:
                 number=len(reports) + 1,
                 target=target,
                 price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
-                route=plan.route,
+                route=target.route,
                 remaining=_until(ends),
             )
             try:

@@ -95,7 +95,7 @@ def _for_chat(target: Target, needs: Sequence[Need], wish: Wish, strict: bool) -
     planned = plan_reasoning(model.reasoning, wish, model.max_output_tokens, strict=strict)
     if isinstance(planned, NotPlanned):
         return Unfit("reasoning", planned.param, planned.why)
-    return Target(target.provider, target.model, model, target.weight, planned)
+    return Target(target.provider, target.model, model, target.weight, planned, target.route)
 
 
 def _for_embeddings(target: Target, dimensions: int | None) -> Target | Unfit:
@@ -116,13 +116,16 @@ def _left(plan: Plan, judged: Sequence[Target | Unfit]) -> tuple[Plan, Sequence[
     if not fitted:
         raise _none_fits(plan, list(zip(plan.targets, unfit, strict=True)))
     # Not by replace(), which takes longer than all else here.
-    return Plan(tuple(fitted), plan.route, plan.limits), unfit
+    targets = tuple(fitted[:1]) if plan.alone else tuple(fitted)
+    return Plan(targets, plan.route, plan.limits, plan.policy, plan.alone), unfit
 
 
 def _none_fits(plan: Plan, unfit: Sequence[tuple[Target, Unfit]]) -> NoneFits:
     told = [f"{target.id} {reason.why}" for target, reason in unfit[:_MAX_TOLD]]
     if plan.route:
         message = f"No target of the route '{plan.route}' can do what is asked: {' '.join(told)}"
-    else:
+    elif len(unfit) == 1:
         message = f"The model {told[0]}"
+    else:
+        message = f"None of the models can do what is asked: {' '.join(told)}"
     return NoneFits(message, unfit[0][1])

@@ -115,7 +115,7 @@ def _means(name: str, model: Model, names: Names, routes: Routes) -> bool:
 
 
 def _route(route: Route, matched: str, names: Names, sandboxes: Set[str], *, shown: str = "") -> Listed:
-    targets = tuple(target for _, target in targets_of(route, matched, names))
+    targets = tuple(targets_of(route, matched, names))
     return Listed(
         id=shown or route.name,
         title=shown or route.name,

@@ -77,17 +77,7 @@ class Names:
 
         :raises CallerError: ``INVALID_REQUEST`` when several are meant, naming them.
         """
-        if self.is_explicit(name):
-            provider, _, rest = name.partition("/")
-            if provider not in self.providers:
-                return None
-            entry = self.catalogue.find(provider, rest)
-            return Named(provider, rest if entry is None else entry.name, entry)
-        found = [
-            Named(model.provider, model.name, model)
-            for model in self.catalogue.short_names.get(name, ())
-            if model.provider in self.providers
-        ] or [Named(provider, name, None) for provider in self.announced_short.get(name, ())]
+        found = self.candidates(name)
         if len(found) > 1:
             candidates = ", ".join(sorted(named.id for named in found))
             raise CallerError(
@@ -96,6 +86,20 @@ class Names:
                 param="model",
             )
         return found[0] if found else None
+
+    def candidates(self, name: str) -> list[Named]:
+        """Every model that may be meant, of providers that are served."""
+        if self.is_explicit(name):
+            provider, _, rest = name.partition("/")
+            if provider not in self.providers:
+                return []
+            entry = self.catalogue.find(provider, rest)
+            return [Named(provider, rest if entry is None else entry.name, entry)]
+        return [
+            Named(model.provider, model.name, model)
+            for model in self.catalogue.short_names.get(name, ())
+            if model.provider in self.providers
+        ] or [Named(provider, name, None) for provider in self.announced_short.get(name, ())]
 
     def unknown(self, name: str, routes: Iterable[str] = ()) -> OmnixError:
         """The error for a name that means nothing."""
