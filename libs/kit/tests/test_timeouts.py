@@ -49,3 +49,22 @@ async def test_cancellation_from_outside_goes_on() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("seconds", [60, 0.01])
+async def test_cancellation_from_outside_that_is_swallowed_goes_on_all_the_same(seconds: float) -> None:
+    reached = False
+
+    async def work() -> None:
+        nonlocal reached
+        with insisting(seconds):
+            await swallow(1)
+        reached = True
+        await asyncio.sleep(0)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not reached

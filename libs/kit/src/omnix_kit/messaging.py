@@ -148,9 +148,11 @@ class Messaging:
                 subscription = await self.client.subscribe(
                     subject, queue=queue, cb=on_message, pending_msgs_limit=max_messages, pending_bytes_limit=max_bytes
                 )
-        except (TimeoutError, nats.errors.Error, OSError) as exc:
+        except (TimeoutError, nats.errors.Error, OSError, asyncio.CancelledError) as exc:
             if subscription is not None:
                 await self.unsubscribe(subscription)
+            if isinstance(exc, asyncio.CancelledError):
+                raise
             raise _away() from exc
         return subscription
 

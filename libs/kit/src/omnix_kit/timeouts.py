@@ -48,10 +48,11 @@ class insisting:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._handle.cancel()
-        if not self._fired:
-            return
         for _ in range(self._fired):
             self._task.uncancel()
-        # Somebody else may have cancelled the task meanwhile; that goes on as it came.
-        if self._task.cancelling() <= self._cancelling and (exc is None or isinstance(exc, asyncio.CancelledError)):
+        if self._task.cancelling() > self._cancelling:
+            # Somebody else cancelled the task meanwhile; that goes on as it came, and when it was swallowed, too.
+            if exc is None:
+                raise asyncio.CancelledError
+        elif self._fired and (exc is None or isinstance(exc, asyncio.CancelledError)):
             raise TimeoutError from exc
