@@ -184,6 +184,17 @@ def test_map_that_is_too_large_is_refused(machine: Machine) -> None:
         Importer(machine.file).run(str(machine.map), NOW, lambda _, __: None)
 
 
+def test_import_that_could_not_be_read_again_is_refused(machine: Machine) -> None:
+    machine.take(some(3))
+    before = machine.file.read_bytes()
+    huge = {f"{'x' * 240}{number}": entry() for number in range(25_000)}
+    for dry_run in (True, False):
+        with pytest.raises(ImportRefused, match="the catalogue would have"):
+            machine.take(huge, LATER, dry_run=dry_run)
+    assert machine.file.read_bytes() == before
+    assert "openai/model-0" in machine.known().models
+
+
 def test_broken_file_of_imports_is_named_and_replaced_only_by_force(machine: Machine) -> None:
     machine.file.parent.mkdir()
     machine.file.write_text("{")

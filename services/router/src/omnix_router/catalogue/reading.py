@@ -18,7 +18,8 @@ from omnix_router.catalogue.models import Catalogue, Model
 
 IMPORTED = "imported-catalogue.json"
 """The file of imports, in the router's data directory."""
-_MAX_BYTES = 16 * 1024 * 1024
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of one file."""
 
 
 def load(extra: Path | None, imported: Path | None = None) -> Catalogue:
@@ -85,8 +86,8 @@ def _file(label: str, path: Path | None) -> Mapping[str, Model]:
 
 def _text(label: str, path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigurationError(f"{label}{path} has more than {_MAX_BYTES} bytes")
+        if path.stat().st_size > MAX_FILE:
+            raise ConfigurationError(f"{label}{path} has more than {MAX_FILE} bytes")
         return path.read_text("utf-8")
     except OSError as exc:
         raise ConfigurationError(f"{label}cannot read {path}: {exc.strerror}") from exc

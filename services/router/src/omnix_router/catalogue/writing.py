@@ -13,7 +13,7 @@ from omnix_router.catalogue.entries import File, Import
 from omnix_router.catalogue.fetching import MAX_BYTES, FetchError, Progress, fetch, is_address, spoken
 from omnix_router.catalogue.importing import Changes, ImportRefused, merged
 from omnix_router.catalogue.pricemap import PriceMapError, read
-from omnix_router.catalogue.reading import import_before, load
+from omnix_router.catalogue.reading import IMPORTED, MAX_FILE, import_before, load, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,34 @@ class Importer:
         known = load(self.operator, self.file if before is not None else None)
         origin = Import(now, source, 0, etag)
         file, changes = merged(before, known, read(text, now.date()), origin, force=force)
+        content = _readable(file)
         if not dry_run:
-            write(self.file, file)
+            _write(self.file, content, for_all=all(spoken(each) == each for each in file.sources))
         return changes
 
 
-def write(path: Path, file: File) -> None:
-    """Replace the file in one step, so that a reader sees the old one or the new one, after a power loss too."""
+def _readable(file: File) -> bytes:
+    """What is written, when it can be read again: a router does not start with half of a catalogue."""
+    content = msgspec.json.format(msgspec.json.encode(file), indent=1)
+    if len(content) > MAX_FILE:
+        raise ImportRefused(f"the catalogue would have {len(content)} bytes, more than {MAX_FILE}")
+    parse(IMPORTED, content.decode())
+    return content
+
+
+def _write(path: Path, content: bytes, *, for_all: bool) -> None:
+    """Replace the file in one step, so that a reader sees the old one or the new one, after a power loss too.
+
+    :param for_all: every user may read it; not when it tells an address whose query may hold a token.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as temporary:
-            temporary.write(msgspec.json.format(msgspec.json.encode(file), indent=1))
+            temporary.write(content)
             temporary.flush()
             os.fsync(temporary.fileno())
-        # For every reader, unless it tells an address whose query may hold a token.
-        Path(name).chmod(0o600 if any(spoken(source) != source for source in file.sources) else 0o644)
+        Path(name).chmod(0o644 if for_all else 0o600)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
