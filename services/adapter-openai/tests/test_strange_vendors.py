@@ -42,6 +42,7 @@ _EITHER = MappingProxyType(
             400,
             r'{"error":{"message":"It has \ud83d in it.","param":"\ud83d","type":"invalid_request_error"}}',
         ),
+        "error-with-200": (200, '{"error":{"message":"Slower.","type":"rate_limit_error","code":429}}'),
     }
 )
 
@@ -160,3 +161,9 @@ async def test_answer_with_another_status_than_success_counts_nothing(strange: P
     event = await strange.readers.usage_of(made)
     assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
     assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (0, 0, False)
+
+
+async def test_error_in_place_of_a_whole_answer_is_told(strange: Place) -> None:
+    made = attempt("error-with-200")
+    error = await strange.refused(made, streamed=False)
+    assert (error.reason, error.message, error.provider_status) == (Reason.RATE_LIMITED, "Slower.", None)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from omnix_provider.chatcompletions import wire
+from omnix_provider.chatcompletions.errors import in_band
 from omnix_provider.types import (
     Choice,
     Completion,
@@ -51,9 +52,12 @@ _decode_answer = msgspec.json.Decoder(wire.Answer).decode
 def completion_from_wire(body: bytes) -> Completion:
     """Read a whole answer.
 
+    :raises InBandError: when it is an error, as some servers answer with status 200.
     :raises wire.UNREADABLE: one of them, when it is none.
     """
     answer = _decode_answer(body)
+    if answer.error is not None:
+        raise in_band(answer.error)
     if not answer.choices:
         raise msgspec.ValidationError("the answer has no choices")
     return Completion(

@@ -31,11 +31,15 @@ _STATUS_OF_TYPE: Mapping[str, int] = {
 
 
 class InBandError(Exception):
-    """The server told of an error inside a stream that had begun well."""
+    """The server told of an error in an answer that had begun well."""
 
     def __init__(self, error: wire.Error) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def in_band(error: wire.Error | str) -> InBandError:
+    return InBandError(wire.Error(message=error) if isinstance(error, str) else error)
 
 
 def error_of_status(status: int, said: wire.Error, provider: str, retry_after: timedelta | None) -> OmnixError:
@@ -44,7 +48,7 @@ def error_of_status(status: int, said: wire.Error, provider: str, retry_after: t
 
 
 def error_in_band(error: wire.Error, provider: str) -> OmnixError:
-    """What an error inside a stream means. Its code tells, or its type; a number is taken for a status."""
+    """What an error inside an answer means. Its code tells, or its type; a number is taken for a status."""
     status = error.code if isinstance(error.code, int) else _STATUS_OF_TYPE.get(error.type or "", 500)
     found = _error(status, error, provider, None, "The provider reports an error.")
     found.provider_status = None  # the status was 200, and what came before may cost

@@ -14,7 +14,7 @@ from omnix_provider.chatcompletions.answer import (
     time_from_wire,
     usage_from_wire,
 )
-from omnix_provider.chatcompletions.errors import InBandError
+from omnix_provider.chatcompletions.errors import InBandError, in_band
 from omnix_provider.types import Batch, Chunk, FinishReason, Head, Reasoned, ToolCallDelta, Usage
 
 Unreadable = msgspec.DecodeError | RecursionError | UnicodeDecodeError
@@ -57,7 +57,7 @@ class EventReader:
             try:
                 event = _decode_event(data)
                 if event.error is not None:
-                    failure = InBandError(_error(event.error))
+                    failure = in_band(event.error)
                     break
                 for choice in event.choices or ():
                     chunk = _chunk(choice) if choice.logprobs is None and not self._held else self._likely(choice)
@@ -178,7 +178,3 @@ def _tool_call_delta(call: wire.ToolCallDelta, position: int) -> ToolCallDelta:
 
 
 _NO_FUNCTION = wire.Function()
-
-
-def _error(error: wire.Error | str) -> wire.Error:
-    return wire.Error(message=error) if isinstance(error, str) else error

@@ -67,7 +67,7 @@ class Server:
     ) -> AnswerT:
         """The whole answer to a request.
 
-        :param understand: raises one of ``wire.UNREADABLE`` for what is no answer.
+        :param understand: raises one of ``wire.UNREADABLE`` for what is no answer, and ``InBandError`` for an error.
         """
         response = await self._post(body, attempt, handed_over, path)
         try:
@@ -80,6 +80,8 @@ class Server:
             raise Malformed("The provider's answer is too large.", provider=self.provider)
         try:
             return understand(answer)
+        except InBandError as exc:
+            raise error_in_band(exc.error, self.provider) from exc
         except UNREADABLE as exc:
             raise Malformed("The provider's answer cannot be understood.", provider=self.provider) from exc
 

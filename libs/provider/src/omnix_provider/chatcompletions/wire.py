@@ -78,14 +78,24 @@ class Choice(Struct):
     logprobs: Logprobs | None = None
 
 
+class Error(Struct):
+    """Of a refusal, or in place of an answer whose status was 200."""
+
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    param: str | None = None
+
+
 class Answer(Struct):
-    choices: list[Choice]
+    choices: list[Choice] | None = None
     id: str | None = None
     created: float | None = None
     model: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
     usage: Usage | None = None
+    error: Error | str | None = None
 
 
 class Delta(Struct):
@@ -101,15 +111,6 @@ class ChunkChoice(Struct):
     index: int | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
-
-
-class Error(Struct):
-    """Of a refusal, or in-band in a stream whose status was 200."""
-
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
 
 
 class Event(Struct):
