@@ -45,6 +45,7 @@ _EITHER = MappingProxyType(
         "error-with-200": (200, '{"error":{"message":"Slower.","type":"rate_limit_error","code":429}}'),
     }
 )
+_INDEXES = MappingProxyType({"index-below": -1, "index-beyond": 2**31})
 
 
 _LARGE = "日本語 text " * 100_000
@@ -62,12 +63,22 @@ _HUGE = MappingProxyType(
         "huge-name": (200, _DELTA + _delta({"tool_calls": [{"index": 0, "function": {"name": _LARGE}}]}) + _STOP),
     }
 )
+
+
+def _numbered(index: int, *, streamed: bool) -> str:
+    said = "delta" if streamed else "message"
+    answer = f'{{"choices":[{{"index":{index},"{said}":{{"content":"x"}},"finish_reason":"stop"}}]}}'
+    return f"data: {answer}\n\n" if streamed else answer
+
+
 _CUT = MappingProxyType({"empty-reasons": (200, _EMPTY_REASON * 3)})
 
 
 async def _answer(request: web.Request) -> web.Response:
     asked = await request.json()
     answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT, **_HUGE}
+    if asked["model"] in _INDEXES:
+        answers[asked["model"]] = (200, _numbered(_INDEXES[asked["model"]], streamed=asked.get("stream", False)))
     status, text = answers[asked["model"]]
     kind = "text/event-stream" if text.startswith("data:") else "application/json"
     return web.Response(status=status, text=text, content_type=kind)
@@ -167,3 +178,12 @@ async def test_error_in_place_of_a_whole_answer_is_told(strange: Place) -> None:
     made = attempt("error-with-200")
     error = await strange.refused(made, streamed=False)
     assert (error.reason, error.message, error.provider_status) == (Reason.RATE_LIMITED, "Slower.", None)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("model", _INDEXES)
+async def test_index_that_cannot_be_one_is_no_answer(strange: Place, model: str, streamed: bool) -> None:
+    made = attempt(model)
+    error = await strange.refused(made, streamed=streamed)
+    assert error.reason is Reason.PROVIDER_MALFORMED
+    assert (await strange.readers.usage_of(made)).outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED

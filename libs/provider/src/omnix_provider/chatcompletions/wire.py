@@ -11,6 +11,9 @@ UNREADABLE = (DecodeError, RecursionError, UnicodeDecodeError)
 """What decoding raises: too deep a nesting and text that is no UTF-8 are errors of their own to msgspec."""
 
 
+Index = Annotated[int, Meta(ge=0, lt=2**31)]
+
+
 class PromptDetails(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -41,7 +44,7 @@ class ToolCall(Struct):
 
 
 class ToolCallDelta(Struct):
-    index: int | None = None
+    index: Index | None = None
     id: str | None = None
     function: Function | None = None
 
@@ -73,7 +76,7 @@ class Answered(Struct):
 
 class Choice(Struct):
     message: Answered
-    index: int | None = None
+    index: Index | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
@@ -108,7 +111,7 @@ class Delta(Struct):
 
 class ChunkChoice(Struct):
     delta: Delta | None = None
-    index: int | None = None
+    index: Index | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
@@ -126,7 +129,7 @@ class Event(Struct):
 class Embedding(Struct):
     embedding: str | list[float]
     """Base64 of numbers of 32 bits, or the numbers."""
-    index: int | None = None
+    index: Index | None = None
 
 
 class EmbeddingAnswer(Struct):
