@@ -1,12 +1,21 @@
 from datetime import timedelta
 
 import pytest
+from omnix_router.catalogue.models import Mode
+from omnix_router.conditions import Conditions
+from omnix_router.preferring import Policy
 from omnix_router.routes_file import RoutesFileError, parse
-from omnix_router.routing import Route, RouteLimits, RouteTarget
+from omnix_router.routing import Route, RouteLimits, RouteTarget, Rule
+from omnix_router.sticking import By, Sticky
 
 from .words import CATALOGUE
 
 ADAPTERS = {"openai", "local"}
+
+
+def rule(when: str, target: str = "o3") -> str:
+    """A file with one rule."""
+    return f'[routes.a]\ntargets = ["o3"]\n\n[[routes.a.rules]]\nwhen = {{ {when} }}\ntargets = ["{target}"]\n'
 
 
 def test_whole_format_is_read() -> None:
@@ -52,6 +61,58 @@ def test_whole_format_is_read() -> None:
     }
 
 
+def test_policies_stickiness_and_rules_are_read() -> None:
+    routes = parse(
+        """
+        [routes.smart]
+        policy = "cheapest"
+        sticky = "metadata.thread"
+        targets = ["gpt-4o-mini", "o3", { model = "gpt-4.1", rank = 2 }, "ollama/llama3"]
+
+        [[routes.smart.rules]]
+        when = { mode = ["think", "ultra-think"], modality = "image", min_input_tokens = 0, max_input_tokens = 9 }
+        targets = ["o3"]
+
+        [[routes.smart.rules]]
+        when = { tenant = "acme", metadata = { tier = ["gold", "silver"], region = "eu" } }
+        policy = "ordered"
+        targets = ["o3", "gpt-4.1"]
+
+        [routes.kept]
+        sticky = "conversation"
+        targets = ["o3"]
+        """,
+        CATALOGUE,
+        {"openai", "ollama"},
+    )
+    assert routes.by_name["smart"] == Route(
+        "smart",
+        (
+            RouteTarget("openai/gpt-4o-mini", 1, 1),
+            RouteTarget("openai/o3", 1, 1),
+            RouteTarget("openai/gpt-4.1", 1, 2),
+            RouteTarget("ollama/llama3", 1, 2),
+        ),
+        policy=Policy.CHEAPEST,
+        sticky=Sticky(By.METADATA, "thread"),
+        rules=(
+            Rule(
+                Conditions(frozenset({Mode.THINK, Mode.ULTRA_THINK}), frozenset({"image"}), 0, 9),
+                (RouteTarget("openai/o3"),),
+            ),
+            Rule(
+                Conditions(
+                    tenants=frozenset({"acme"}),
+                    metadata={"tier": frozenset({"gold", "silver"}), "region": frozenset({"eu"})},
+                ),
+                (RouteTarget("openai/o3", 1, 1), RouteTarget("openai/gpt-4.1", 1, 2)),
+                Policy.ORDERED,
+            ),
+        ),
+    )
+    assert routes.by_name["kept"].sticky == Sticky(By.CONVERSATION)
+
+
 def test_empty_file_has_no_routes() -> None:
     assert parse("", CATALOGUE, ADAPTERS).by_name == {}
 
@@ -85,6 +146,26 @@ def test_empty_file_has_no_routes() -> None:
         ('[routes."openai/mine"]\ntargets = ["o3"]', "routes.'openai/mine': is the name of a model"),
         ('[routes."openai/*"]\ntargets = ["o3"]', "routes.'openai/*': never matches"),
         ('[routes.b]\ntargets = ["a"]\n[routes.a]\ntargets = ["b"]', "routes.'b'.targets[0].model"),
+        ('[routes.a]\npolicy = "best"\ntargets = ["o3"]', "routes.'a'.policy: 'best' is none of ordered, weighted"),
+        ('[routes.a]\nsticky = "key"\ntargets = ["o3"]', "routes.'a'.sticky: 'key' is none of user, conversation"),
+        ('[routes.a]\nsticky = "metadata."\ntargets = ["o3"]', "routes.'a'.sticky: 'metadata.' is none of"),
+        (rule(""), "routes.'a'.rules[0].when: must hold at least one condition"),
+        (rule('mode = "fast"'), "routes.'a'.rules[0].when.mode: 'fast' is none of flash, think, ultra-think"),
+        (rule("mode = []"), "routes.'a'.rules[0].when.mode: must hold 1 to 100 values"),
+        (rule('modality = ["image", "text"]'), "when.modality: 'text' is none of image, audio, video, file"),
+        (rule("min_input_tokens = -1"), "when.min_input_tokens: must not be negative"),
+        (rule("min_input_tokens = 2, max_input_tokens = 1"), "when.max_input_tokens: is less than min_input_tokens"),
+        (rule('tenant = ""'), "when.tenant: values must have 1 to 512 characters"),
+        (rule("metadata = { a = [] }"), "when.metadata.'a': must hold 1 to 100 values"),
+        (rule("metadata = { a = 1 }"), "$.routes[...].rules[0].when.metadata[...]"),
+        (rule('model = "o3"'), "unknown field `model` - at `$.routes[...].rules[0].when`"),
+        (rule('tenant = "t"', "nobody/x"), "routes.'a'.rules[0].targets[0].model: no provider is called nobody"),
+        (rule('tenant = "t"') + "\n[[routes.a.rules]]\ntargets = []", "missing required field `when`"),
+        (
+            rule('tenant = "t"') + '\n[[routes.a.rules]]\nwhen = { tenant = "u" }\ntargets = []',
+            "rules[1].targets: must",
+        ),
+        (rule('tenant = "t"') + rule('tenant = ["t"]').partition("\n\n")[2], "rules[1].when: never counts"),
     ],
 )
 def test_bad_file_is_refused_with_its_key(text: str, told: str) -> None:

@@ -1,6 +1,7 @@
 """The routes file: what may stand in it, and what is wrong with one. Pure: it reads text, not files."""
 
 import tomllib
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
@@ -10,12 +11,15 @@ from omnix_kit.settings import parse_duration
 
 from omnix_router.catalogue.models import Catalogue
 from omnix_router.naming import MAX_NAME, Names
-from omnix_router.routing import Route, RouteLimits, Routes, RouteTarget
+from omnix_router.preferring import Policy
+from omnix_router.routes_rules import When, conditions_of, policy_of, sticky_of
+from omnix_router.routing import Route, RouteLimits, Routes, RouteTarget, Rule
 
 SANDBOX_PREFIX = "sandbox-"
 """Models of this prefix exist in the sandbox only and stand in no catalogue."""
 _MAX_WEIGHT = 1_000_000
 _MAX_ATTEMPTS = 10
+_MAX_RULES = 100
 
 
 class RoutesFileError(Exception):
@@ -32,8 +36,17 @@ class _Target(_Table):
     rank: int | None = None
 
 
+class _Rule(_Table):
+    when: When
+    targets: list[_Target | str]
+    policy: str | None = None
+
+
 class _Route(_Table):
     targets: list[_Target | str]
+    policy: str = Policy.ORDERED.value
+    sticky: str | None = None
+    rules: list[_Rule] = []
     attempts: int | None = None
     first_content_timeout: str | None = None
     idle_timeout: str | None = None
@@ -74,17 +87,14 @@ def _route(name: str, raw: _Route, names: Names) -> Route:
         raise RoutesFileError(f"{key}: a name has 1 to {MAX_NAME} printable characters without spaces")
     if name.count("*") > 1:
         raise RoutesFileError(f"{key}: a name may hold one '*'")
-    if not raw.targets:
-        raise RoutesFileError(f"{key}.targets: must hold at least one target")
     if not raw.shadows:
         _refuse_shadow(key, name, names)
-    targets: list[RouteTarget] = []
-    for index, choice in enumerate(raw.targets):
-        target = choice if isinstance(choice, _Target) else _Target(choice)
-        rank = target.rank if target.rank is not None else (targets[-1].rank + 1 if targets else 1)
-        targets.append(_target(f"{key}.targets[{index}]", name, target, rank, names))
-        if targets[-1].model in {other.model for other in targets[:-1]}:
-            raise RoutesFileError(f"{key}.targets[{index}].model: {targets[-1].model} is there twice")
+    try:
+        policy, sticky = policy_of(f"{key}.policy", raw.policy), sticky_of(f"{key}.sticky", raw.sticky)
+        targets = _targets(key, name, raw.targets, policy, names)
+        rules = _rules(f"{key}.rules", name, raw.rules, policy, names)
+    except ValueError as exc:
+        raise RoutesFileError(str(exc)) from exc
     if raw.attempts is not None and not 1 <= raw.attempts <= _MAX_ATTEMPTS:
         raise RoutesFileError(f"{key}.attempts: must be from 1 to {_MAX_ATTEMPTS}")
     limits = RouteLimits(
@@ -94,7 +104,38 @@ def _route(name: str, raw: _Route, names: Names) -> Route:
         deadline=_duration(f"{key}.deadline", raw.deadline),
         strict_reasoning=raw.strict_reasoning,
     )
-    return Route(name, tuple(targets), limits, raw.shadows)
+    return Route(name, targets, limits, raw.shadows, policy, sticky, rules)
+
+
+def _rules(key: str, route: str, raw: Sequence[_Rule], policy: Policy, names: Names) -> tuple[Rule, ...]:
+    if len(raw) > _MAX_RULES:
+        raise RoutesFileError(f"{key}: may hold at most {_MAX_RULES} rules")
+    rules: list[Rule] = []
+    for index, rule in enumerate(raw):
+        at = f"{key}[{index}]"
+        own = None if rule.policy is None else policy_of(f"{at}.policy", rule.policy)
+        when = conditions_of(f"{at}.when", rule.when)
+        if when in [earlier.when for earlier in rules]:
+            raise RoutesFileError(f"{at}.when: never counts, because an earlier rule asks the same")
+        rules.append(Rule(when, _targets(at, route, rule.targets, own or policy, names), own))
+    return tuple(rules)
+
+
+def _targets(
+    key: str, route: str, raw: Sequence[_Target | str], policy: Policy, names: Names
+) -> tuple[RouteTarget, ...]:
+    if not raw:
+        raise RoutesFileError(f"{key}.targets: must hold at least one target")
+    # In an order of the file's own, a target without a rank follows the one before it; else they are equals.
+    step = 1 if policy is Policy.ORDERED else 0
+    targets: list[RouteTarget] = []
+    for index, choice in enumerate(raw):
+        target = choice if isinstance(choice, _Target) else _Target(choice)
+        rank = target.rank if target.rank is not None else (targets[-1].rank + step if targets else 1)
+        targets.append(_target(f"{key}.targets[{index}]", route, target, rank, names))
+        if targets[-1].model in {other.model for other in targets[:-1]}:
+            raise RoutesFileError(f"{key}.targets[{index}].model: {targets[-1].model} is there twice")
+    return tuple(targets)
 
 
 def _refuse_shadow(key: str, name: str, names: Names) -> None:
