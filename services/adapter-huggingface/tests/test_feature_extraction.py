@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from omnix_adapter_huggingface.feature_extraction import embeddings_from_pipeline, pipeline_body, pipeline_path
 from omnix_provider.chatcompletions.wire import UNREADABLE
-from omnix_provider.errors import UnsupportedParameter
+from omnix_provider.errors import ModelNotFound, UnsupportedParameter
 from omnix_provider.types import EmbeddingRequest, Embeddings, Purpose
 
 
@@ -16,10 +16,11 @@ def test_model_stands_in_the_path(model: str) -> None:
     assert pipeline_path("", model) == "/hf-inference/models/BAAI/bge-m3/pipeline/feature-extraction"
 
 
-def test_strange_names_stay_inside_the_path() -> None:
-    assert pipeline_path("/huggingface", "a b?c#d") == (
-        "/huggingface/hf-inference/models/a%20b%3Fc%23d/pipeline/feature-extraction"
-    )
+@pytest.mark.parametrize("model", ["a b?c#d", "..", "../../v1", "BAAI/../../fal-ai", "a/b/c", "", "/", "a/", "日本"])
+def test_name_that_is_none_makes_no_path(model: str) -> None:
+    with pytest.raises(ModelNotFound) as told:
+        pipeline_path("/huggingface", model)
+    assert (told.value.param, told.value.reached) == ("model", False)
 
 
 def test_another_provider_is_refused() -> None:

@@ -5,11 +5,13 @@ huggingface_hub's word for it.
 """
 
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined] # lazy
 from omnix_provider import vectors
 from omnix_provider.chatcompletions.errors import unsupported
+from omnix_provider.errors import ModelNotFound
 from omnix_provider.types import EmbeddingRequest, Embeddings
 
 PROVIDER = "hf-inference"
@@ -22,11 +24,16 @@ def pipeline_path(root: str, model: str) -> str:
     :param root: the router's path, without the slash at its end.
     :param model: may end in ``:hf-inference``.
     :raises UnsupportedParameter: for a provider that has no such pipeline.
+    :raises ModelNotFound: when it is no name, such as a path to what else the operator's token can be used for.
     """
     name, _, provider = model.partition(":")
     if provider not in ("", PROVIDER):
         raise unsupported("model")
-    return f"{root}/{PROVIDER}/models/{quote(name, safe='/')}/pipeline/feature-extraction"
+    try:
+        validate_repo_id(name)
+    except HFValidationError as exc:
+        raise ModelNotFound("This is no name of a model at Hugging Face.", param="model") from exc
+    return f"{root}/{PROVIDER}/models/{name}/pipeline/feature-extraction"
 
 
 def pipeline_body(request: EmbeddingRequest) -> bytes:
