@@ -65,6 +65,7 @@ def names(*candidates: Candidate, requirements: Requirements | None = None) -> l
         (Lack.TYPE, Requirements(kind=Kind.EMBEDDINGS), candidate()),
         (Lack.TYPE, Requirements(), candidate(capabilities=())),
         (Lack.PROVIDER, Requirements(providers=frozenset({"gemini"})), candidate()),
+        (Lack.PROVIDER, Requirements(refused_providers=frozenset({"openai"})), candidate()),
         (Lack.RETIRED, Requirements(), candidate(retires=NOW)),
         (Lack.UNAVAILABLE, Requirements(), candidate(health=Health(available=False))),
         (Lack.CAPABILITIES, Requirements(capabilities=frozenset({"tools"})), candidate()),

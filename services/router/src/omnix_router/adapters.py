@@ -57,6 +57,11 @@ class Adapters:
         """Providers that the sandbox stands in for."""
         return self._sandboxes
 
+    @property
+    def callable(self) -> frozenset[str]:
+        """Providers whose configuration is good at one adapter at least, as far as was heard."""
+        return frozenset(self._serving)
+
     def pick(self, provider: str) -> AdapterClient:
         """An adapter for one attempt: those that are connected take turns.
 

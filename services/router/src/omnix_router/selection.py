@@ -79,7 +79,8 @@ class Requirements:
     max_first_content: timedelta | None = None
     """Refuses models that were slower lately; those that were not called lately are let through."""
     providers: frozenset[str] = frozenset()
-    """None others are allowed."""
+    """No others are allowed."""
+    refused_providers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,8 @@ def _lack(requirements: Requirements, candidate: Candidate, cost: int | None, no
     model = candidate.model
     if not model.capabilities or model.embeds is not (requirements.kind is Kind.EMBEDDINGS):
         return Lack.TYPE
-    if requirements.providers and model.provider not in requirements.providers:
+    allowed = not requirements.providers or model.provider in requirements.providers
+    if not allowed or model.provider in requirements.refused_providers:
         return Lack.PROVIDER
     if model.retires is not None and model.retires <= now:
         return Lack.RETIRED

@@ -1,6 +1,8 @@
 """gRPC in: the router's calls."""
 
 import random
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -17,6 +19,8 @@ from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
 from omnix_router.calling import Calling
 from omnix_router.catalogue.models import Mode
+from omnix_router.choosing.chooser import Chooser, is_auto
+from omnix_router.choosing.convert import request_from_proto, requirements_from_proto, selection_to_proto
 from omnix_router.clients import Asked, AskedEmbeddings
 from omnix_router.convert import (
     dimensions_of,
@@ -29,10 +33,13 @@ from omnix_router.convert import (
 )
 from omnix_router.fitting import NoneFits
 from omnix_router.handlers import Cancellations
+from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
 from omnix_router.reasoning import Wish
 from omnix_router.routes_watch import RoutesInForce
-from omnix_router.routing import Plan, Target, parted, plan
+from omnix_router.routing import Circumstances, Plan, Target, parted, plan, plan_all
+from omnix_router.speeds import Speeds
 
+_MAX_MODELS = 10
 SERVICE = "omnix.router.v1.RouterService"
 
 
@@ -46,6 +53,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         attempts: Attempts,
         calling: Calling,
         cancellations: Cancellations,
+        chooser: Chooser,
         deadline: timedelta,
         *,
         strict_reasoning: bool = False,
@@ -55,16 +63,20 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._attempts = attempts
         self._calling = calling
         self._cancellations = cancellations
+        self._chooser = chooser
         self._deadline = deadline
         self._strict_reasoning = strict_reasoning
+        # What takes how long depends on what is asked: a whole answer, its first content, vectors.
+        self._whole, self._streamed, self._embedded = Speeds(), Speeds(), Speeds()
 
     async def Complete(self, request: wire.CompleteRequest, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen, _ = self._chosen(asked.request, streamed=False)
+        chosen, _ = self._chosen(asked, self._whole, streamed=False)
         answered = await self._attempts.run(
             asked.completion_id,
             chosen,
             self._until(chosen, context),
+            self._whole,
             lambda order: self._calling.complete(asked, order),
         )
         answer = answered.answer
@@ -77,15 +89,19 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             cost_micros=answer.cost_micros if answer.HasField("cost_micros") else None,
             sandbox=answer.sandbox,
             reasoning=_reasoning(answered.order.target),
+            route=answered.order.target.route,
+            policy=chosen.policy,
         )
 
     async def StartCompletion(
         self, request: wire.StartCompletionRequest, context: grpc.aio.ServicerContext
     ) -> wire.StartCompletionResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen, wish = self._chosen(asked.request, streamed=True)
+        chosen, wish = self._chosen(asked, self._streamed, streamed=True)
         start = self._calling.starting(asked, request.chunk_subject, wish, chosen.limits)
-        answered = await self._attempts.run(asked.completion_id, chosen, self._until(chosen, context), start)
+        answered = await self._attempts.run(
+            asked.completion_id, chosen, self._until(chosen, context), self._streamed, start
+        )
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
             model=answered.order.target.id,
@@ -94,18 +110,30 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             sandbox=answered.answer.sandbox,
             idle_timeout=duration(self._calling.idle_timeout(chosen.limits)),
             reasoning=_reasoning(answered.order.target),
+            route=answered.order.target.route,
+            policy=chosen.policy,
         )
 
     async def Embed(self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext) -> wire.EmbedResponse:
         asked = AskedEmbeddings(_id(request.completion_id), request.caller, request.request)
         dimensions = dimensions_of(asked.request)
-        found, mode = self._found(asked.request.model)
+        name, mode = parted(asked.request.model, self._adapters.names, self._routes.current)
         if mode is not None:
             raise CallerError(
                 f"Embeddings have no compute mode; leave ':{mode}' out of the model's name.",
                 reason=Reason.INVALID_REQUEST,
                 param="model",
             )
+        if found is None:
+            raise CallerError(
+                "Vectors of different models cannot be compared, so none is chosen here; name one.",
+                reason=Reason.INVALID_REQUEST,
+                param="model",
+            )
+        preferences = preferences_from_proto(asked.request)
+        found = self._found(
+            (name,), self._embedded, lambda: embedding_facts_of(asked.request, asked.caller), preferences
+        )
         try:
             chosen, skipped = fitting.for_embeddings(found, dimensions)
         except NoneFits as exc:
@@ -116,6 +144,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             asked.completion_id,
             chosen,
             self._until(chosen, context),
+            self._embedded,
             lambda order: self._calling.embed(asked, order),
         )
         answer = answered.answer
@@ -125,6 +154,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             attempts=reports_to_proto(answered.reports),
             cost_micros=answer.cost_micros if answer.HasField("cost_micros") else None,
             sandbox=answer.sandbox,
+            route=answered.order.target.route,
+            policy=chosen.policy,
         )
 
     async def CancelCompletion(
@@ -147,13 +178,21 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         )
         return wire.GetModelResponse(model=listed_to_proto(listed))
 
-    def _chosen(self, request: completion_pb2.CompletionRequest, *, streamed: bool) -> tuple[Plan, Wish]:
+    async def SelectModels(
+        self, request: wire.SelectModelsRequest, context: grpc.aio.ServicerContext
+    ) -> wire.SelectModelsResponse:
+        requirements = requirements_from_proto(request.requirements)
+        return selection_to_proto(self._chooser.select(requirements), requirements, request.page_size)
+
+    def _chosen(self, asked: Asked, speeds: Speeds, *, streamed: bool) -> tuple[Plan, Wish]:
         """The targets that can do what is asked, and what that is of reasoning."""
-        found, mode = self._found(request.model)
-        if mode is not None:
-            # The message is this call's own, and a copy of it may be megabytes.
-            set_mode(request, mode)
+        request = asked.request
+        found = self._found(
+            self._named(request), speeds, lambda: facts_of(request, asked.caller), preferences_from_proto(request)
+        )
         needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
+        if found is None:
+            found = self._chooser.plan(request_from_proto(request, needs, wish))
         own = found.limits.strict_reasoning
         strict = self._strict_reasoning if own is None else own
         try:
@@ -165,11 +204,32 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             metrics.skipped(unfit.lacks for unfit in skipped)
         return chosen, wish
 
-    def _found(self, name: str) -> tuple[Plan, Mode | None]:
+    def _named(self, request: completion_pb2.CompletionRequest) -> Sequence[str]:
+        """What is asked for, in order, without compute modes at the names' ends: they are the request's."""
+        if len(request.fallback_models) >= _MAX_MODELS:
+            raise CallerError(
+                f"models may hold at most {_MAX_MODELS} names.", reason=Reason.INVALID_REQUEST, param="models"
+            )
+        found: list[str] = []
+        for name in (request.model, *request.fallback_models):
+            base, mode = parted(name, self._adapters.names, self._routes.current)
+            if mode is not None:
+                # The message is this call's own, and a copy of it may be megabytes.
+                set_mode(request, mode)
+            found.append(base)
+        return found
+
+    def _found(
+        self, asked: Sequence[str], speeds: Speeds, facts: Callable[[], Facts], preferences: Preferences
+    ) -> Plan:
         names, routes = self._adapters.names, self._routes.current
-        name, mode = parted(name, names, routes)
+        if preferences is not NO_PREFERENCES and names.complete:
+            refuse_unknown(preferences, names.providers | names.catalogue.providers)
         chance = random.random()  # noqa: S311 - it spreads load, it guards nothing
-        return plan(name, names, routes, chance), mode
+        at = Circumstances(facts, datetime.now(UTC), speeds.at(time.monotonic()), preferences)
+        return (
+            plan(asked[0], names, routes, chance, at) if len(asked) == 1 else plan_all(asked, names, routes, chance, at)
+        )
 
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline

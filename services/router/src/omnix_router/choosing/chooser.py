@@ -1,0 +1,99 @@
+"""Chooses among the models that can be called now."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from omnix_kit.errors import CallerError, Reason
+
+from omnix_router.adapters import Adapters
+from omnix_router.catalogue.models import price_at
+from omnix_router.choosing.auto import AUTO, TARGETS, Request, eased, requirements_of
+from omnix_router.choosing.reasons import none_fits
+from omnix_router.naming import Names
+from omnix_router.routing import Plan, Routes, Target
+from omnix_router.selection import (
+    UNKNOWN_HEALTH,
+    Candidate,
+    Choice,
+    Health,
+    Requirements,
+    Selection,
+    distinct,
+    select,
+    targets,
+)
+
+_KEPT = 1.0
+"""Seconds for which the candidates are kept: finding them takes longer than choosing among them."""
+
+
+class Chooser:
+    """Knows the candidates."""
+
+    def __init__(self, adapters: Adapters, health: Callable[[str], Health] = lambda target: UNKNOWN_HEALTH) -> None:
+        """:param health: of a target, by ``provider/model``."""
+        self._adapters = adapters
+        self._health = health
+        self._candidates: Sequence[Candidate] = ()
+        self._names: Names | None = None
+        self._found_at = 0.0
+
+    def select(self, requirements: Requirements) -> Selection:
+        now = datetime.now(UTC)
+        return select(requirements, self._current(now), now)
+
+    def plan(self, request: Request) -> Plan:
+        """The targets of a completion whose caller leaves the model to the router.
+
+        :raises CallerError: ``INVALID_REQUEST`` when no model can do what the request needs.
+        """
+        now = datetime.now(UTC)
+        candidates = self._current(now)
+        found = Selection(())
+        for requirements in eased(requirements_of(request)):
+            found = select(requirements, candidates, now)
+            if found.order:
+                return Plan(tuple(_target(choice) for choice in targets(found.order, TARGETS)), AUTO)
+        raise CallerError(
+            f"No model fits what '{AUTO}' is asked for: {none_fits(found)}.",
+            reason=Reason.INVALID_REQUEST,
+            param="model",
+        )
+
+    def _current(self, now: datetime) -> Sequence[Candidate]:
+        """Of every provider that an adapter serves; the catalogue's own models alone, since of others nothing is known.
+
+        Adapters that come and go change the names, and so do catalogue and configuration.
+        """
+        names, clock = self._adapters.names, time.monotonic()
+        if names is not self._names or clock - self._found_at >= _KEPT:
+            self._candidates = distinct(
+                Candidate(
+                    model,
+                    price_at(model.prices, now),
+                    model.provider in self._adapters.sandboxes,
+                    self._health(model.id) if model.provider in self._adapters.callable else Health(available=False),
+                )
+                for model in names.catalogue.models.values()
+                if model.provider in names.providers
+            )
+            self._names, self._found_at = names, clock
+        return self._candidates
+
+
+def _target(choice: Choice) -> Target:
+    return Target(choice.model.provider, choice.model.name, choice.model, route=AUTO)
+
+
+def is_auto(name: str, names: Names, routes: Routes) -> bool:
+    """Whether a name, without a compute mode at its end, asks for any model that fits.
+
+    A route or a model of that name comes first.
+    """
+    return (
+        name == AUTO
+        and AUTO not in routes.by_name
+        and routes.wildcard(AUTO, shadowing=True) is None
+        and not names.knows(AUTO)
+    )
