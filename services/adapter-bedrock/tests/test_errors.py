@@ -40,11 +40,9 @@ def told(
     [
         (400, "ValidationException", InvalidRequest),
         (400, "ServiceQuotaExceededException", QuotaExhausted),
-        (400, "IncompleteSignature", AuthFailed),
         (403, "AccessDeniedException", AuthFailed),
         (403, "UnrecognizedClientException", AuthFailed),
         (403, "ExpiredTokenException", AuthFailed),
-        (403, "InvalidSignatureException", AuthFailed),
         (404, "ResourceNotFoundException", ModelNotFound),
         (404, "FTUFormNotFilled", AuthFailed),
         (408, "ModelTimeoutException", TimedOut),
@@ -119,6 +117,31 @@ def test_exception_inside_a_stream_has_no_status_and_may_cost(kind: str, error: 
     assert found.provider_status is None
     assert isinstance(found, Refused | Failed)
     assert found.reached
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"__type":"com.amazon.coral.service#ThrottlingException","message":"No."}', RateLimited),
+        (b'{"__type":"ServiceQuotaExceededException","Message":"No."}', QuotaExhausted),
+        (b'{"code":"ExpiredTokenException","message":"No."}', AuthFailed),
+        (b'{"code":400,"__type":7,"message":"No."}', InvalidRequest),
+    ],
+)
+def test_type_is_read_from_the_body_where_no_header_tells_it(body: bytes, error: type[OmnixError]) -> None:
+    found = told(400, body=body)
+    assert (type(found), str(found)) == (error, "No.")
+    assert tells_of_stale_credentials(error_type({}, body)) == (error is AuthFailed)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("kind", ["InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"])
+def test_what_aws_says_of_a_signature_is_not_passed_on(kind: str, status: int) -> None:
+    """It holds the headers that it read, the session's token among them."""
+    found = told(status, kind, b'{"message":"...should have been\\nx-amz-security-token:FwoGZXIvYXdzabc"}')
+    assert type(found) is AuthFailed
+    assert "FwoG" not in str(found)
+    assert kind.lower() in str(found).lower()
 
 
 def test_stale_credentials_are_told_apart_from_missing_rights() -> None:

@@ -74,6 +74,7 @@ _BY_TYPE: Mapping[str, Made] = MappingProxyType(
         "unrecognizedclientexception": _operators(AuthFailed),
         "invalidclienttokenid": _operators(AuthFailed),
         "invalidsignatureexception": _operators(AuthFailed),
+        "signaturedoesnotmatch": _operators(AuthFailed),
         "incompletesignature": _operators(AuthFailed),
         "incompletesignatureexception": _operators(AuthFailed),
         "missingauthenticationtoken": _operators(AuthFailed),
@@ -87,6 +88,10 @@ _BY_TYPE: Mapping[str, Made] = MappingProxyType(
 )
 """In lower case, because events of a stream name the same types with a small first letter."""
 _STALE = frozenset({"expiredtokenexception", "expiredtoken", "unrecognizedclientexception", "invalidclienttokenid"})
+_TELLING = frozenset(
+    {"invalidsignatureexception", "signaturedoesnotmatch", "incompletesignature", "incompletesignatureexception"}
+)
+"""Their message repeats the headers that were signed, and so the session's token, in a form that has no mark."""
 
 _LONGEST_NUMBER = 12
 
@@ -100,8 +105,10 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes, provid
     """
     fault = _fault(body)
     delay = _delay(headers, now)
-    message = readable(fault.message or fault.capital_message, f"The provider answered with status {status}.")
-    made = _BY_TYPE.get(error_type(headers))
+    kind = error_type(headers, body)
+    said = f"AWS does not accept the request's signature: {kind}." if kind in _TELLING else _message(fault)
+    message = readable(said, f"The provider answered with status {status}.")
+    made = _BY_TYPE.get(kind)
     if made is None:
         return error_of_status(status, message, provider, retry_after=delay)
     return made(message, provider, status, delay)
@@ -109,7 +116,7 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes, provid
 
 def error_in_band(error: InBandError, provider: str) -> OmnixError:
     """What an exception inside a stream means. The status was 200, and what came before may cost."""
-    message = readable(error.fault.message or error.fault.capital_message, "The provider reports an error.")
+    message = readable(_message(error.fault), "The provider reports an error.")
     made = _BY_TYPE.get(error.kind.lower(), _failed(Unavailable))
     found = made(message, provider, None, None)
     if isinstance(found, Refused):
@@ -117,9 +124,17 @@ def error_in_band(error: InBandError, provider: str) -> OmnixError:
     return found
 
 
-def error_type(headers: Mapping[str, str]) -> str:
-    """Of ``x-amzn-errortype: ValidationException:http://…``, in lower case; empty when there is none."""
-    return headers.get("x-amzn-errortype", "").partition(":")[0].rpartition("#")[2].strip().lower()
+def error_type(headers: Mapping[str, str], body: bytes = b"") -> str:
+    """Of ``x-amzn-errortype: ValidationException:http://…``, in lower case; empty when there is none.
+
+    What stands before the service tells it in the body alone, as https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
+    has it.
+    """
+    told = headers.get("x-amzn-errortype")
+    if not told and body:
+        fault = _fault(body)
+        told = next((each for each in (fault.code, fault.type) if isinstance(each, str)), None)
+    return (told or "").partition(":")[0].rpartition("#")[2].strip().lower()
 
 
 def tells_of_stale_credentials(kind: str) -> bool:
@@ -133,6 +148,10 @@ def _delay(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     if milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) < _LONGEST_NUMBER:
         return timedelta(milliseconds=int(milliseconds))
     return retry_delay(headers, now)
+
+
+def _message(fault: wire.Fault) -> str | None:
+    return fault.message or fault.capital_message
 
 
 def _fault(body: bytes) -> wire.Fault:

@@ -154,7 +154,7 @@ class BedrockProvider:
         except aiohttp.ClientError:
             body = b""  # status and type tell enough
         error = error_of_answer(response.status, response.headers, body, self.name, datetime.now(UTC))
-        if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers)):
+        if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers, body)):
             self._authorization.look_again()
         return error
 

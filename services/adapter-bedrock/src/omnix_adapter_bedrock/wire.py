@@ -140,6 +140,9 @@ class Fault(Wire):
     message: str | None = None
     capital_message: str | None = field(name="Message", default=None)
     original_status_code: int | None = None
+    code: str | int | float | None = None
+    type: str | int | float | None = field(name="__type", default=None)
+    """The exception's name, where no header tells it."""
 
 
 class TitanEmbedding(Wire):
