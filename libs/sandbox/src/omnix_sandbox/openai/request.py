@@ -351,7 +351,7 @@ def _message(message: Message) -> script.Message:
         for call in message.tool_calls or ()
         if call.function is not None
     )
-    return script.Message(message.role, text_of(message), attachments, calls)
+    return script.Message(message.role, text_of(message) + (message.refusal or ""), attachments, calls)
 
 
 def _tools(request: ChatRequest) -> tuple[script.Tool, ...]:
