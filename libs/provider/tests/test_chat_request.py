@@ -37,6 +37,7 @@ from omnix_provider.types import (
 
 ATTEMPT = Attempt("a" * 32, "c" * 32, 1, Caller("t1"), "openai", "gpt-4o")
 STRICT = Dialect(
+    refusals=True,
     max_tokens_field="max_completion_tokens",
     developer_role=True,
     parameters=frozenset({"logit_bias", "prediction", "service_tier", "store"}),
@@ -425,3 +426,18 @@ def test_schema_goes_where_the_server_looks_for_it() -> None:
         "type": "json_schema",
         "value": {"name": "n", "schema": {"type": "object"}},
     }
+
+
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        (Message(Role.ASSISTANT, refusal="no"), "no"),
+        (
+            Message(Role.ASSISTANT, (Text("Well,"),), refusal="no"),
+            [{"type": "text", "text": "Well,"}, {"type": "text", "text": "no"}],
+        ),
+    ],
+)
+def test_refusal_is_text_for_servers_that_have_no_word_for_it(message: Message, content: object) -> None:
+    [sent] = body(asking(message), COMPATIBLE)["messages"]
+    assert sent == {"role": "assistant", "content": content}

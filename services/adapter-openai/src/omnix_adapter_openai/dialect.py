@@ -28,6 +28,7 @@ OPENAI_PARAMETERS = frozenset(
 OPENAI = Dialect(
     max_tokens_field="max_completion_tokens",
     developer_role=True,
+    refusals=True,
     parameters=OPENAI_PARAMETERS,
     audio_formats=frozenset({"wav", "mp3"}),
 )

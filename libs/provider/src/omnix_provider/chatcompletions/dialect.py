@@ -47,6 +47,8 @@ class Dialect:
     """By which field reasoning is turned on and off; None when by none."""
     media: Set[Media] = frozenset({"image", "audio", "file"})
     """What a user's message may hold besides text."""
+    refusals: bool = False
+    """It tells an assistant's refusal from its text; otherwise a refusal is sent as text."""
     media_of_tools: bool = False
     """A tool's message may hold images too."""
     audio_formats: Set[str] | None = None

@@ -15,11 +15,13 @@ Body = dict[str, Any]
 def message_body(message: Message, where: str, dialect: Dialect, *, instructions: str) -> Body:
     """:param instructions: the role as which the operator's instructions are sent."""
     body: Body = {"role": _role(message.role, dialect, instructions)}
-    if message.parts:
+    refusal = message.refusal if dialect.refusals else ""
+    parts = message.parts if refusal or not message.refusal else (*message.parts, Text(message.refusal))
+    if parts:
         if message.role is not Role.USER:
             _check_media(message, where, dialect)
-        body["content"] = _content(message.parts, where, dialect)
-    elif not message.tool_calls and not message.refusal:
+        body["content"] = _content(parts, where, dialect)
+    elif not message.tool_calls and not refusal:
         body["content"] = ""
     if message.name:
         body["name"] = message.name
@@ -27,8 +29,8 @@ def message_body(message: Message, where: str, dialect: Dialect, *, instructions
         body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
     if message.tool_call_id:
         body["tool_call_id"] = message.tool_call_id
-    if message.refusal:
-        body["refusal"] = message.refusal
+    if refusal:
+        body["refusal"] = refusal
     if dialect.reasoning_field is not None:
         # What is signed or sealed is another vendor's, and theirs alone to read: the format has neither.
         reasoning = "".join(part.text for part in message.reasoning if not (part.signature or part.redacted))
