@@ -18,6 +18,8 @@ EMBEDDING = (
     "embedding_purpose",
     "embedding_of_tokens",
     "embedding_refused_by_the_vendor",
+    "malformed_embedding",
+    "left_embedding",
 )
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 MODE = Refused("mode", "only the catalogue knows what it means for a model")
@@ -46,6 +48,7 @@ PROFILE = Profile(
             "messages.0.content.1", "Bedrock fetches from S3 only; the gateway fetches the rest"
         ),
         "image_detail": Refused("messages.0.content.1.image_url.detail", "Bedrock cannot be told"),
+        "planned_effort/minimal": Refused("reasoning_effort", "Converse has no such effort"),
         "wished_mode": MODE,
         "embedding_of_tokens": Refused("input.0", "Bedrock takes texts"),
     },

@@ -19,6 +19,7 @@ PROFILE = Profile(
     refused={
         "names_of_speakers": Refused("messages.0.name", "Gemini has no place for it"),
         "one_call_at_a_time": Refused("parallel_tool_calls", "Gemini cannot be told"),
+        "planned_effort/max": Refused("reasoning_effort", "Gemini has no such level"),
         "planned_off/effort": Refused("reasoning_effort", "levels cannot be off"),
         "wished_mode": MODE,
         "embedding_of_tokens": Refused("input.0", "Gemini takes texts"),
@@ -35,6 +36,7 @@ PROFILE = Profile(
         "failed_in_the_middle/error-after-5": Told(OVERLOADED, reason=Reason.PROVIDER_OVERLOADED),
     },
     provisos={
+        "end_user": "Gemini has no place for it",
         "cache_breakpoint": "Gemini caches by itself, and is told nothing",
         "long_cache_breakpoint": "Gemini caches by itself, and is told nothing",
         "refusal": "Gemini has no word for it, so it is text",

@@ -17,6 +17,8 @@ EMBEDDING = (
     "embedding_purpose",
     "embedding_of_tokens",
     "embedding_refused_by_the_vendor",
+    "malformed_embedding",
+    "left_embedding",
 )
 BUDGET = Refused("reasoning.budget_tokens", "the format knows efforts only")
 MODE = Refused("mode", "only the catalogue knows what it means for a model")
@@ -45,6 +47,9 @@ PROFILE = Profile(
         "refused_by_the_vendor/quota": Told("the router says 402", status=402),
     },
     provisos={
+        "failed_result": "the format has no mark for it, so the result's words tell",
+        "end_user": "the router has no place for it",
+        "planned_effort/max": "its strongest word is `xhigh`, which is sent",
         "cache_breakpoint": "servers keep prefixes by themselves, and are told nothing",
         "long_cache_breakpoint": "servers keep prefixes by themselves, and are told nothing",
         "refusal": "the router's providers have no word for it, so it is text",

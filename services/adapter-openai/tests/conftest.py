@@ -29,6 +29,7 @@ PROFILE = Profile(
         "embedding_purpose": Refused("purpose", "the format has no word for it"),
     },
     provisos={
+        "failed_result": "the format has no mark for it, so the result's words tell",
         "shown": "the format never shows reasoning",
     },
 )

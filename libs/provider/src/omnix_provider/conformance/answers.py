@@ -47,6 +47,7 @@ async def test_streamed_answer(vendor: Vendor) -> None:
     assert event.streamed
     assert event.usage == end.usage
     assert event.first_content_us == end.first_content_us > 0
+    assert end.cost_micros == (call.input_tokens * 5 + 1) // 2 + 600
 
 
 @behaviour("streamed and whole answers equal to the byte")
@@ -62,6 +63,10 @@ async def test_cut_characters(vendor: Vendor) -> None:
     made = vendor.attempt()
     await vendor.sandbox.order_fault("drip", match={"request_id": made.attempt_id}, count=1)
     assert (await vendor.place.stream(made, request)).text == whole.first.text
+    again = vendor.attempt()
+    await vendor.sandbox.order_fault("drip", match={"request_id": again.attempt_id}, count=1)
+    completion = (await vendor.place.adapter.complete(again, request)).completion
+    assert completion.choices[0].message.parts[0].text == whole.first.text
     assert not whole.first.text.isascii()
 
 

@@ -2,7 +2,9 @@
 
 # ruff: noqa: S101 - these are tests
 
-from omnix_provider.conformance.asking import conversation, question, spoken
+from omnix.completion.v1 import completion_pb2 as pb
+
+from omnix_provider.conformance.asking import PNG, conversation, question, spoken
 from omnix_provider.conformance.behaviours import group
 from omnix_provider.conformance.vendor import Vendor
 
@@ -50,6 +52,23 @@ async def test_text_in_parts(vendor: Vendor) -> None:
     for text in ("part two, ", "👩‍👩‍👧‍👦 and the last."):
         request.messages[0].parts.add(text=text)
     await vendor.answer(request)
+
+
+@behaviour("an image in an earlier turn")
+async def test_image_in_earlier_turn(vendor: Vendor) -> None:
+    request = conversation(("user", "What is this?"), ("assistant", "A cat."), ("user", "Are you sure?"))
+    request.messages[0].parts.add(image=pb.Image(data=PNG, media_type="image/png"))
+    answer = await vendor.answer(request)
+    assert [turn[2] for turn in spoken(answer.prompt)] == [1, 0, 0]
+
+
+@behaviour("a refusal in an earlier turn")
+async def test_refusal_in_earlier_turn(vendor: Vendor) -> None:
+    request = conversation(("user", "Do what is forbidden."))
+    request.messages.add(role=pb.ROLE_ASSISTANT, refusal="No, I will not.")
+    request.messages.add(role=pb.ROLE_USER).parts.add(text="Why?")
+    answer = await vendor.answer(request)
+    assert "No, I will not." in answer.body
 
 
 @behaviour("any character: scripts, combining signs, control characters, quotes")

@@ -2,6 +2,8 @@
 
 # ruff: noqa: S101 - these are tests
 
+import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -31,9 +33,9 @@ async def test_embedding(vendor: Vendor) -> None:
     assert call.operation == "embeddings"
 
 
-@behaviour("the vectors of several texts, in their order")
+@behaviour("the vectors of thirty texts, in their order")
 async def test_embeddings(vendor: Vendor) -> None:
-    texts = ["eins", "zwei", "drei"]
+    texts = [f"Nummer {number}" for number in range(30)]
     answer, _ = await _embedded(vendor, _request(*texts))
     for text, vector in zip(texts, answer.embeddings.vectors, strict=True):
         numbers = vectors.unpacked(vector)
@@ -91,6 +93,36 @@ async def test_embedding_refused_by_the_vendor(vendor: Vendor) -> None:
     assert (told.value.reason, told.value.retry_after) == (Reason.RATE_LIMITED, timedelta(seconds=2))
     event = await vendor.place.readers.usage_of(made)
     assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+
+
+@behaviour("an answer to embeddings that makes no sense")
+async def test_malformed_embedding(vendor: Vendor) -> None:
+    made = vendor.attempt()
+    await vendor.sandbox.order_fault("html", match={"request_id": made.attempt_id}, count=1)
+    asked = provider_service_pb2.EmbedRequest(request=_request("Wie?"), attempt=made)
+    with pytest.raises(OmnixError) as told:
+        await vendor.place.adapter.remote.call(vendor.place.adapter.stub.Embed, asked, timeout=timedelta(seconds=10))
+    assert told.value.reason is Reason.PROVIDER_MALFORMED
+    event = await vendor.place.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+    assert event.usage.estimated
+
+
+@behaviour("who leaves before the vectors come closes the vendor's connection within a second")
+async def test_left_embedding(vendor: Vendor) -> None:
+    made = vendor.attempt()
+    await vendor.sandbox.order_fault("silence", match={"request_id": made.attempt_id}, count=1)
+    asked = provider_service_pb2.EmbedRequest(request=_request("Wann?"), attempt=made)
+    adapter = vendor.place.adapter
+    call = asyncio.create_task(adapter.remote.call(adapter.stub.Embed, asked, timeout=timedelta(seconds=10)))
+    await vendor.sandbox.wait_for_call(lambda call: True, request_id=made.attempt_id)
+    began = time.time()
+    call.cancel()
+    seen = await vendor.sandbox.wait_for_call(lambda call: call.closed_time is not None, request_id=made.attempt_id)
+    assert seen.closed_time is not None
+    assert seen.closed_time - began < 1
+    event = await vendor.place.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_CANCELLED
 
 
 def _request(*texts: str) -> Request:

@@ -15,7 +15,7 @@ from omnix_kit.errors import OmnixError, Reason
 from omnix_kit.testing import eventually
 from omnix_sandbox import script
 
-from omnix_provider.conformance.asking import question
+from omnix_provider.conformance.asking import in_script, question, with_tools
 from omnix_provider.conformance.behaviours import group
 from omnix_provider.conformance.vendor import Vendor
 
@@ -45,6 +45,17 @@ async def test_failed_in_the_middle(vendor: Vendor, case: str) -> None:
     if case != "no-finish":
         assert event.usage.estimated
         assert 5 <= event.usage.output_tokens <= 25
+
+
+@behaviour("a call of a tool that breaks off is not passed off as whole")
+async def test_cut_call(vendor: Vendor) -> None:
+    made = vendor.attempt()
+    request = with_tools(question('The weather? [[tool=weather {"city":"Zürich","days":3}]]'), "weather")
+    await vendor.sandbox.order_fault("cut-after-2", match={"request_id": made.attempt_id}, count=1)
+    streamed = await vendor.place.stream(made, request)
+    assert streamed.end is not None
+    assert error_from_proto(streamed.end.error).reason is Reason.PROVIDER_CUT
+    assert not any(chunk.finish_reason for chunk in streamed.chunks.values())
 
 
 @behaviour("an error told within a stream, by its kind")
@@ -149,6 +160,17 @@ async def test_side_by_side(vendor: Vendor) -> None:
     assert kept.text == script.answer(script.user("Other.", model=stays.model)).text
     event = await vendor.place.readers.usage_of(stays)
     assert event.usage.output_tokens == 30
+
+
+@behaviour("thirty streams at once, each its own")
+async def test_many_at_once(vendor: Vendor) -> None:
+    requests = [question(f"Number {number}. [[tokens=20]] [[pace=200]]") for number in range(30)]
+    made = [vendor.attempt() for _ in requests]
+    streams = await asyncio.gather(*map(vendor.place.stream, made, requests))
+    for streamed, request in zip(streams, requests, strict=True):
+        assert streamed.end is not None
+        assert not streamed.end.HasField("error")
+        assert streamed.text == script.answer(in_script(request)).text
 
 
 __all__ = [name for name in dir() if name.startswith("test_")]

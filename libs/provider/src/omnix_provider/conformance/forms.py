@@ -13,6 +13,14 @@ from omnix_provider.conformance.vendor import Vendor
 behaviour = group("Form and sampling")
 
 
+@behaviour("plain text, asked for by name")
+async def test_text_format(vendor: Vendor) -> None:
+    request = question("Something.")
+    request.response_format.kind = pb.ResponseFormat.KIND_TEXT
+    answer = await vendor.answer(request)
+    assert answer.prompt.schema is None
+
+
 @behaviour("any JSON object")
 async def test_json(vendor: Vendor) -> None:
     request = question("The weather as JSON.")

@@ -77,13 +77,21 @@ async def test_usage_missing(vendor: Vendor, case: str) -> None:
     assert usage.output_tokens > 15
 
 
-@behaviour("labels and the end user are kept with the usage entry")
+@behaviour("labels are kept with the usage entry")
 async def test_labels(vendor: Vendor) -> None:
     request = question("Hello.")
     request.metadata["team"] = "blue"
-    request.end_user = "user-7"
     answer = await vendor.answer(request)
     assert dict(answer.event.metadata) == {"team": "blue"}
+
+
+@behaviour("the end user's name reaches a vendor that has a place for it")
+async def test_end_user(vendor: Vendor) -> None:
+    """The proviso: the vendor has none."""
+    request = question("Hello.")
+    request.end_user = "user-7"
+    answer = await vendor.answer(request)
+    assert ("user-7" in answer.body) != vendor.has_proviso
 
 
 @behaviour("one attempt is metered once")

@@ -16,17 +16,21 @@ Plan = pb.ReasoningPlan
 SECRET = "what the other one thought"  # noqa: S105 - no credential
 
 EFFORTS = {
+    "minimal": Effort.EFFORT_MINIMAL,
     "low": Effort.EFFORT_LOW,
     "medium": Effort.EFFORT_MEDIUM,
     "high": Effort.EFFORT_HIGH,
+    "xhigh": Effort.EFFORT_EXTRA_HIGH,
+    "max": Effort.EFFORT_MAX,
 }
 
 
 @behaviour("an effort by the router's plan: {}", list(EFFORTS))
 async def test_planned_effort(vendor: Vendor, case: str) -> None:
+    """The proviso: the vendor's strongest word is ``xhigh``."""
     plan = Plan(control=Plan.CONTROL_EFFORT, effort=EFFORTS[case])
     answer = await vendor.answer(question("Think. [[reasoning=20]]"), plan)
-    assert (answer.call.reasoning or "").lower() == case
+    assert (answer.call.reasoning or "").lower() == ("xhigh" if vendor.has_proviso else case)
 
 
 @behaviour("a budget by the router's plan")
@@ -90,6 +94,9 @@ async def test_shown(vendor: Vendor) -> None:
     answer = await vendor.answer(_shown("Think aloud. [[reasoning=30]]"), HOW)
     expected = "" if vendor.has_proviso else script.answer(answer.prompt).reasoning_text
     assert answer.first.reasoning == expected
+    streamed = await vendor.place.stream(vendor.attempt(plan=HOW), _shown("Think aloud. [[reasoning=30]]"))
+    kinds = ["thought" if chunk.HasField("reasoning") else "text" for _, chunk in sorted(streamed.chunks.items())]
+    assert "thought" not in kinds[kinds.index("text") : -1]
 
 
 @behaviour("reasoning goes back with its signatures, and the vendor knows it for its own")

@@ -56,6 +56,15 @@ async def test_choice_none(vendor: Vendor) -> None:
     assert answer.first.text
 
 
+@behaviour("`tool_choice: auto`")
+async def test_choice_auto(vendor: Vendor) -> None:
+    request = with_tools(question(f"The weather? {ONE}"), "weather")
+    request.tool_choice.mode = pb.ToolChoice.MODE_AUTO
+    answer = await vendor.answer(request)
+    assert answer.prompt.must_call is None
+    assert len(answer.first.calls) == 1
+
+
 @behaviour("`tool_choice: required`")
 async def test_choice_required(vendor: Vendor) -> None:
     request = with_tools(question("Do something."), "weather", "tides")
@@ -105,10 +114,13 @@ async def test_results_of_parallel_calls(vendor: Vendor) -> None:
 
 @behaviour("a result that says the tool failed")
 async def test_failed_result(vendor: Vendor) -> None:
+    """The proviso: the format has no mark for it, so the result's words alone tell."""
     request = _answered(await _asked(vendor, ONE, "weather"), "no such city")
+    good = await vendor.whole(request)
     request.messages[-1].tool_failed = True
-    answer = await vendor.answer(request)
-    assert "no such city" in answer.body
+    failed = await vendor.answer(request)
+    assert "no such city" in failed.body
+    assert (failed.body == good.body) == vendor.has_proviso
 
 
 @behaviour("a result with an image")
