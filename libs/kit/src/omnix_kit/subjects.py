@@ -3,6 +3,8 @@
 A model's name never stands in a subject: ``gpt-4.1`` has a dot.
 """
 
+from urllib.parse import quote, unquote
+
 CHUNKS_OF_ALL = "omnix.v1.completion.chunk.>"
 USAGE_RECORDED = "omnix.v1.usage.recorded.*"
 ACCOUNT_CHANGED = "omnix.v1.account.changed.*"
@@ -42,7 +44,13 @@ def sender_heartbeat(sender_id: str) -> str:
 
 
 def provider_health(provider: str) -> str:
-    return f"omnix.v1.provider.health.{provider}"
+    """Of a provider's name only what may stand in a subject is written as it is."""
+    return f"{PROVIDER_HEALTH[:-1]}{quote(provider, safe='').replace('.', '%2E')}"
+
+
+def provider_of_health(subject: str) -> str:
+    """The provider that a subject of :func:`provider_health` is about."""
+    return unquote(subject.removeprefix(PROVIDER_HEALTH[:-1]))
 
 
 def dead(service: str) -> str:

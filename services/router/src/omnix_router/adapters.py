@@ -17,6 +17,7 @@ from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason
 from omnix_router import metrics
 from omnix_router.catalogue.models import Catalogue
 from omnix_router.clients import AdapterClient
+from omnix_router.health.reporting import Served
 from omnix_router.naming import Names
 from omnix_router.providers import Announcement, Provider
 
@@ -61,6 +62,18 @@ class Adapters:
     def callable(self) -> frozenset[str]:
         """Providers whose configuration is good at one adapter at least, as far as was heard."""
         return frozenset(self._serving)
+
+    def served(self) -> dict[str, Served]:
+        """What is known of each provider: which cannot be called now, and why."""
+        found = {}
+        for name in {*self._serving, *self._problems}:
+            clients = self._serving.get(name, ())
+            away = [problem for client in clients if (problem := client.lacking()) is not None]
+            problem = "" if clients else self._problems.get(name, "")
+            if clients and len(away) == len(clients):
+                problem = away[0]
+            found[name] = Served(name in self._sandboxes, problem)
+        return found
 
     def pick(self, provider: str) -> AdapterClient:
         """An adapter for one attempt: those that are connected take turns.

@@ -27,6 +27,20 @@ CREDENTIALS_FAILED = Counter(
     ["provider", "reason"],
 )
 ABANDONED = Counter("omnix_router_abandoned_attempts_total", "Attempts that were told to end.", ["provider"])
+CIRCUITS_NOT_CLOSED = Gauge("omnix_router_circuits_not_closed", "Targets whose circuit is open or half open.")
+CIRCUIT_CHANGES = Counter(
+    "omnix_router_circuit_changes_total", "Circuits that this router opened or closed.", ["provider", "change"]
+)
+CIRCUIT_SKIPPED = Counter(
+    "omnix_router_circuit_skipped_total", "Times a target was not called because its circuit is open.", ["provider"]
+)
+CIRCUIT_REFUSED = Counter(
+    "omnix_router_circuit_refused_total", "Requests refused because their only target's circuit is open.", ["provider"]
+)
+PROBES = Counter("omnix_router_probes_total", "Attempts let through to see whether a target answers.", ["provider"])
+HEALTH_SHARED = Counter(
+    "omnix_router_health_shared_total", "Words on providers' health written for all routers.", ["result"]
+)
 REFUSED = Counter(
     "omnix_router_refused_total",
     "Requests refused before any attempt, because no target can do what they ask; by what is lacking.",

@@ -1,0 +1,1 @@
+"""How providers and their targets fare, here and as all routers know it together."""
