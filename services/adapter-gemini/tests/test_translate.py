@@ -331,6 +331,17 @@ def test_first_call_of_each_step_of_this_turn_is_told_as_unsigned_where_signatur
     assert signatures(OLD) == [None, None, None, "own"]
 
 
+def test_first_call_of_a_step_is_found_behind_messages_of_words() -> None:
+    calls = (ToolCall("1", "f", "{}"), ToolCall("2", "f", "{}"))
+    said = Message(Role.ASSISTANT, (Text("Let me see."),))
+    request = asking(USER, said, *(Message(Role.ASSISTANT, tool_calls=(call,)) for call in calls))
+    assert body(request, NEW)["contents"][1]["parts"] == [
+        {"text": "Let me see."},
+        {"functionCall": {"name": "f", "args": {}, "id": "1"}, "thoughtSignature": UNSIGNED},
+        {"functionCall": {"name": "f", "args": {}, "id": "2"}},
+    ]
+
+
 @pytest.mark.parametrize(
     ("plan", "include", "thinking"),
     [

@@ -67,7 +67,8 @@ def contents(messages: Sequence[Message], model: str) -> list[Body]:
                 parts = _said(message.parts, where, model)
             case Role.ASSISTANT:
                 _refuse_name(message, where)
-                opens = last is not Role.ASSISTANT and number > turn and signs_calls(model)
+                called = last is Role.ASSISTANT and any("functionCall" in part for part in made[-1]["parts"])
+                opens = not called and number > turn and signs_calls(model)
                 parts = _answered(message, where, model, unsigned=opens)
                 names.update((call.id, call.name) for call in message.tool_calls)
             case Role.TOOL:
