@@ -139,6 +139,8 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
     idle_timeout: float = 30
     completion: pb.Completion | None = None
     models: list[router_pb2.Model] = field(default_factory=list)
+    selected: list[router_service_pb2.SelectModelsRequest] = field(default_factory=list)
+    selection: router_service_pb2.SelectModelsResponse = field(default_factory=router_service_pb2.SelectModelsResponse)
     playing: set["asyncio.Task[None]"] = field(default_factory=set)
     publishers: list[Publisher] = field(default_factory=list)
 
@@ -231,6 +233,14 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             if request.name in (model.id, *model.aliases):
                 return router_service_pb2.GetModelResponse(model=model)
         raise CallerError(f"There is no model '{request.name}'.", reason=Reason.MODEL_NOT_FOUND, param="model")
+
+    async def SelectModels(
+        self, request: router_service_pb2.SelectModelsRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.SelectModelsResponse:
+        self.selected.append(request)
+        if self.error is not None:
+            raise self.error
+        return self.selection
 
 
 def answer(text: str) -> pb.Completion:

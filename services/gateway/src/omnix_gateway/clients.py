@@ -81,6 +81,9 @@ class Router:
         model: router_pb2.Model = answer.model
         return model
 
+    async def select(self, asked: router_service_pb2.SelectModelsRequest) -> router_service_pb2.SelectModelsResponse:
+        return await self._remote.call(self._stub.SelectModels, asked, timeout=self._timeout)
+
 
 class Accounts:
     """Knows whose key it is."""

@@ -14,6 +14,7 @@ from omnix_gateway.chat.sse import ErrorEvent
 from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
+from omnix_gateway.selection.schema import ModelSelection, SelectionRequest
 
 _REF: Final = "#/components/schemas/{name}"
 _EVENTS: Final = (
@@ -132,6 +133,20 @@ OPERATIONS: Final = (
         schema.Model,
         errors=(401, 404, 503),
         path_parameters={"model_id": "Any name that a request may use; it may contain `/`."},
+    ),
+    Operation(
+        "post",
+        "/v1/models/select",
+        "select_models",
+        "Models",
+        "Order the models that fit what is required.",
+        ModelSelection,
+        SelectionRequest,
+        errors=(400, 401, 413, 503),
+        description=(
+            "The cheapest of like quality comes first. Asking for the model `auto` has a request answered by the first "
+            "of these, with requirements read off the request itself."
+        ),
     ),
     Operation(
         "get",

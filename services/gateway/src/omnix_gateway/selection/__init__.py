@@ -1,0 +1,1 @@
+"""Choosing models by requirements, in the API's words."""
