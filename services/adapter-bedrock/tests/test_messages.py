@@ -139,16 +139,9 @@ def test_ids_become_nine_letters_and_digits_for_mistral() -> None:
         (Image(data=BYTES), {"image": {"format": "png", "source": SOURCE}}),
         (Image(data=BYTES, media_type="image/jpeg", detail="high"), {"image": {"format": "jpeg", "source": SOURCE}}),
         (Image(data=BYTES, media_type="image/WebP"), {"image": {"format": "webp", "source": SOURCE}}),
-        (
-            Image(url="s3://bucket/a.jpeg"),
-            {"image": {"format": "jpeg", "source": {"s3Location": {"uri": "s3://bucket/a.jpeg"}}}},
-        ),
         (Audio(BYTES, "wav"), {"audio": {"format": "wav", "source": SOURCE}}),
         (File(data=BYTES, media_type="video/mp4"), {"video": {"format": "mp4", "source": SOURCE}}),
-        (
-            File(url="s3://bucket/f", media_type="video/3gpp"),
-            {"video": {"format": "three_gp", "source": {"s3Location": {"uri": "s3://bucket/f"}}}},
-        ),
+        (File(data=BYTES, media_type="video/3gpp"), {"video": {"format": "three_gp", "source": SOURCE}}),
         (
             File(data=BYTES, media_type="application/pdf", filename="Our plan_v2: (final)!.pdf"),
             {"document": {"format": "pdf", "name": "Our plan v2 (final)", "source": SOURCE}},
@@ -238,6 +231,12 @@ def test_turns_in_which_nothing_was_said_are_left_out() -> None:
         ((Message(Role.USER, (File(data=BYTES, media_type="application/zip"),)),), NOVA, "messages.0.content.0"),
         ((Message(Role.USER, (File(data=BYTES, media_type="video/avi"),)),), NOVA, "messages.0.content.0"),
         ((Message(Role.USER, (File(url="https://x.example/a.pdf"),)),), NOVA, "messages.0.content.0"),
+        ((Message(Role.USER, (Image(url="s3://ours/a.png"),)),), NOVA, "messages.0.content.0"),
+        (
+            (Message(Role.USER, (File(url="s3://ours/a.mp4", media_type="video/mp4"),)),),
+            NOVA,
+            "messages.0.content.0",
+        ),
         (
             (Message(Role.USER, (Text("a", CacheBreakpoint(timedelta(hours=1))),)),),
             NOVA,

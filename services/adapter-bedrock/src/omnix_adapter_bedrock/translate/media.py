@@ -55,7 +55,6 @@ _DOCUMENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 _UNTOLD = frozenset({"", "application/octet-stream"})
-_S3 = "s3://"
 _NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z\-()\[\]]+")
 _LONGEST_NAME = 200
 
@@ -64,13 +63,10 @@ def image_block(image: Image, where: str) -> Body:
     """Bedrock always looks closely, so ``auto`` and ``high`` are what it does anyway."""
     if image.detail not in ("", "auto", "high"):
         raise unsupported(f"{where}.image_url.detail")
-    media_type = _bare(image.media_type)
-    if image.data is None and image.url is not None and not media_type:
-        media_type = _by_extension(image.url, _IMAGES, "image/")
-    form = _IMAGES.get(media_type)
+    form = _IMAGES.get(_bare(image.media_type))
     if form is None:
         raise unsupported(where, "Images are PNG, JPEG, GIF or WebP.")
-    return {"image": {"format": form, "source": _source(image.data, image.url, where)}}
+    return {"image": {"format": form, "source": _source(image.data, where)}}
 
 
 def audio_block(audio: Audio, where: str) -> Body:
@@ -94,15 +90,15 @@ class Documents:
             film = _FILMS.get(media_type)
             if film is None:
                 raise unsupported(where, "It does not know this format of film.")
-            return {"video": {"format": film, "source": _source(file.data, file.url, where)}}
-        extension = (file.filename or file.url or "").rpartition(".")[2].lower()
+            return {"video": {"format": film, "source": _source(file.data, where)}}
+        extension = file.filename.rpartition(".")[2].lower()
         form = _DOCUMENTS.get(media_type)
         if form is None and media_type in _UNTOLD and extension in _DOCUMENTS.values():
             form = extension
         if form is None:
             raise unsupported(where, "It does not know this format of document.")
         name = self._name(file.filename)
-        return {"document": {"format": form, "name": name, "source": _source(file.data, file.url, where)}}
+        return {"document": {"format": form, "name": name, "source": _source(file.data, where)}}
 
     def _name(self, filename: str) -> str:
         """Letters, digits, hyphens, round and square brackets, and single spaces; other characters become spaces.
@@ -119,18 +115,12 @@ class Documents:
         return unique
 
 
-def _source(data: bytes | None, url: str | None, where: str) -> Body:
-    if data is not None:
-        return {"bytes": data}
-    if url is None or not url.startswith(_S3):
-        raise unsupported(where, "It takes the content itself, or an address that begins with s3://.")
-    return {"s3Location": {"uri": url}}
+def _source(data: bytes | None, where: str) -> Body:
+    """An address in S3 names what the operator's credentials may read, and not what the caller may: it is refused."""
+    if data is None:
+        raise unsupported(where, "It takes the content itself, and no address.")
+    return {"bytes": data}
 
 
 def _bare(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
-
-
-def _by_extension(url: str, forms: Mapping[str, str], prefix: str) -> str:
-    media_type = prefix + url.rpartition(".")[2].lower()
-    return media_type if media_type in forms else ""
