@@ -14,7 +14,7 @@ from omnix_adapter_gemini.provider import GeminiProvider, opened
 from omnix_adapter_gemini.upstream import Upstream
 from omnix_kit.caller import Caller
 from omnix_kit.errors import OmnixError, Reason
-from omnix_provider.errors import ModelNotFound
+from omnix_provider.errors import ContentRefused, ModelNotFound
 from omnix_provider.types import (
     Attempt,
     Batch,
@@ -167,7 +167,10 @@ async def test_what_is_no_answer_is_told_by_its_reason(
 
 async def test_prompt_that_is_blocked_is_counted_as_google_counted_it(gemini: GeminiProvider) -> None:
     batches, _ = await streamed(gemini, "blocked")
-    assert [batch.usage for batch in batches] == [Usage(7, estimated=True)]
+    assert [batch.usage for batch in batches] == [Usage(7)]
+    with pytest.raises(ContentRefused) as refused:
+        await gemini.complete(HELLO, attempt("blocked"), lambda: None)
+    assert refused.value.usage == Usage(7)
 
 
 async def test_error_inside_a_stream_is_told_without_a_status(gemini: GeminiProvider) -> None:

@@ -36,11 +36,15 @@ from typing import ClassVar
 
 from omnix_kit.errors import CallerError, PlatformError, ProviderError, Reason
 
+from omnix_provider.types import Usage
+
 
 class Refused(CallerError):
     """The request is not accepted. ``reached`` is False when the adapter itself refused it."""
 
     REASON: ClassVar[Reason] = Reason.INVALID_REQUEST
+    usage: Usage | None = None
+    """The vendor's count, where an adapter sets it."""
 
     def __init__(
         self,
@@ -93,6 +97,8 @@ class Failed(ProviderError):
     """
 
     REASON: ClassVar[Reason] = Reason.PROVIDER_UNAVAILABLE
+    usage: Usage | None = None
+    """The vendor's count, where an adapter sets it."""
 
     def __init__(
         self,

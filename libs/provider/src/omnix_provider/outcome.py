@@ -4,7 +4,7 @@ from omnix.usage.v1 import usage_pb2
 from omnix_kit.errors import OmnixError
 from omnix_kit.money import Price, Tokens, cost_micros
 
-from omnix_provider.errors import Cancelled, DeadlineExceeded, ShuttingDown
+from omnix_provider.errors import Cancelled, DeadlineExceeded, Failed, Refused, ShuttingDown
 from omnix_provider.types import Usage
 
 _MOST_TOKENS = 10**9
@@ -25,6 +25,8 @@ def outcome_of(error: OmnixError | None) -> "usage_pb2.AttemptOutcome.ValueType"
 
 def usage_of(error: OmnixError | None, counted: Usage | None, input_tokens: int, output_tokens: int) -> Usage:
     """The vendor's count where it came; nothing for a refusal by status; otherwise the estimate."""
+    if counted is None and isinstance(error, Refused | Failed):
+        counted = credible(error.usage)
     if counted is not None:
         return counted
     status = None if error is None else error.provider_status

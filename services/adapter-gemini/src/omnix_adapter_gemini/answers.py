@@ -55,15 +55,22 @@ _UNUSABLE = frozenset(
 )
 
 
-class Blocked(Exception):
+class NoAnswer(Exception):
+    """An answer came, and there is nothing to hand on."""
+
+    usage: Usage | None = None
+    """Of a whole answer; a stream tells it beside the fault."""
+
+
+class Blocked(NoAnswer):
     """Nothing was said, because a filter forbade it; the argument names which."""
 
 
-class Unusable(Exception):
+class Unusable(NoAnswer):
     """The model's answer is not one; the argument is Gemini's finish reason."""
 
 
-class Unspeakable(Exception):
+class Unspeakable(NoAnswer):
     """The answer holds what OmniX's contract has no place for; the argument says what."""
 
 
@@ -89,6 +96,14 @@ def completion_from_wire(body: bytes, attempt_id: str) -> Completion:
     :raises Blocked, Unusable, Unspeakable: when there is nothing to hand on.
     """
     answer = _decode(body)
+    try:
+        return _completion(answer, attempt_id)
+    except NoAnswer as exc:
+        exc.usage = _usage(answer.usage_metadata, estimated=False)
+        raise
+
+
+def _completion(answer: wire.Answer, attempt_id: str) -> Completion:
     if not answer.candidates:
         _refuse_blocked(answer)
         raise msgspec.ValidationError("the answer has no candidates")
@@ -232,8 +247,8 @@ class EventReader:
     def batch(self, events: Sequence[bytes]) -> tuple[Batch, Fault | None]:
         """What came with these events, and what is wrong with the one at which reading ended, if any.
 
-        Content that came before a bad event counts all the same. Until the finish reason, usage is flagged as
-        estimated: it is Gemini's count, but of what was made so far.
+        Content that came before a bad event counts all the same. Until the finish reason, or the word that there will
+        be none, usage is flagged as estimated: it is Gemini's count, but of what was made so far.
         """
         fault: Fault | None = None
         chunks: list[Chunk] = []
@@ -258,7 +273,8 @@ class EventReader:
                 self._head_told = True
                 head = Head(_time(event.create_time), event.model_version, "", _tier(event.usage_metadata))
         self._said = self._said or bool(chunks)
-        return Batch(chunks, head, _usage(usage, estimated=not self._finished)), fault
+        over = bool(self._finished) or isinstance(fault, NoAnswer)
+        return Batch(chunks, head, _usage(usage, estimated=not over)), fault
 
     def _take(self, candidate: wire.Candidate, position: int, chunks: list[Chunk]) -> None:
         index = position if candidate.index is None else candidate.index

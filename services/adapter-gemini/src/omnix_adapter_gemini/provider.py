@@ -17,7 +17,15 @@ import msgspec
 from omnix_kit.errors import OmnixError
 from omnix_provider import connections, estimate
 from omnix_provider.connections import Connections, Response, unreached
-from omnix_provider.errors import ContentRefused, Cut, InvalidRequest, Malformed, UnsupportedParameter
+from omnix_provider.errors import (
+    ContentRefused,
+    Cut,
+    Failed,
+    InvalidRequest,
+    Malformed,
+    Refused,
+    UnsupportedParameter,
+)
 from omnix_provider.sse import EventStream, EventTooLarge
 from omnix_provider.types import (
     Attempt,
@@ -34,6 +42,7 @@ from omnix_adapter_gemini.answers import (
     Blocked,
     EventReader,
     InBandError,
+    NoAnswer,
     Unspeakable,
     Unusable,
     completion_from_wire,
@@ -157,8 +166,11 @@ class GeminiProvider:
             raise Malformed("The provider's answer is too large.", provider=NAME)
         try:
             return understand(answer)
-        except (ValueError, RecursionError, Blocked, Unusable, Unspeakable) as exc:
-            raise self._told(exc, refused) from exc
+        except (ValueError, RecursionError, NoAnswer) as exc:
+            error = self._told(exc, refused)
+            if isinstance(exc, NoAnswer) and isinstance(error, Refused | Failed):
+                error.usage = exc.usage
+            raise error from exc
 
     async def _post(
         self, path: str, body: bytes, attempt: Attempt, handed_over: HandedOver, refused: Callable[[], Asked]
