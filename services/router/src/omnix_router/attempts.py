@@ -18,8 +18,9 @@ from omnix_kit.money import Price
 
 from omnix_router import metrics
 from omnix_router.catalogue.models import price_at
-from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, kind_of
+from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
 from omnix_router.routing import Plan, Target
+from omnix_router.speeds import Speeds
 
 _log = logging.getLogger(__name__)
 
@@ -78,22 +79,23 @@ class Attempts:
             self._ended.add(completion_id)
 
     async def run(
-        self, completion_id: str, plan: Plan, deadline: timedelta, make: Callable[[Order], Awaitable[T]]
+        self, completion_id: str, plan: Plan, deadline: timedelta, speeds: Speeds, make: Callable[[Order], Awaitable[T]]
     ) -> Answered[T]:
         """Make attempts until one answers.
 
         :param deadline: from now; no attempt begins after it, and ``make`` is told what remains.
+        :param speeds: learns how long each attempt took; one of those that answer the same kind of request.
         :raises OmnixError: the last attempt's error.
         """
         self._under_way.add(completion_id)
         try:
-            return await self._run(completion_id, plan, time.monotonic() + deadline.total_seconds(), make)
+            return await self._run(completion_id, plan, time.monotonic() + deadline.total_seconds(), speeds, make)
         finally:
             self._under_way.discard(completion_id)
             self._ended.discard(completion_id)
 
     async def _run(
-        self, completion_id: str, plan: Plan, ends: float, make: Callable[[Order], Awaitable[T]]
+        self, completion_id: str, plan: Plan, ends: float, speeds: Speeds, make: Callable[[Order], Awaitable[T]]
     ) -> Answered[T]:
         limits = self._limits_of(plan)
         windows = [target.context_window for target in plan.targets]
@@ -111,14 +113,20 @@ class Attempts:
                 route=target.route,
                 remaining=_until(ends),
             )
+            began = time.monotonic()
             try:
                 answer = await make(order)
             except OmnixError as exc:
                 failed = exc
+                if is_slow(exc.reason):
+                    ended = time.monotonic()
+                    speeds.failed(target.id, ended - began, ended)
             except asyncio.CancelledError:
                 metrics.ATTEMPTS.labels(target.provider, "cancelled", "").inc()
                 raise
             else:
+                ended = time.monotonic()
+                speeds.succeeded(target.id, ended - began, ended)
                 metrics.succeeded(target.provider).inc()
                 reports.append(Report(order.number, target.provider, target.model))
                 return Answered(order, answer, tuple(reports))

@@ -16,8 +16,11 @@ from omnix_kit.money import Price
 
 from omnix_router.attempts import Order, Report
 from omnix_router.catalogue.models import Control, Effort, Mode, ReasoningControl
+from omnix_router.conditions import Facts
 from omnix_router.fitting import Need
 from omnix_router.listing import Listed
+from omnix_router.narrowing import NO_PREFERENCES, Preferences
+from omnix_router.preferring import Policy
 from omnix_router.providers import Announcement, Provider
 from omnix_router.reasoning import BUDGET, EFFORT, MODE, ReasoningPlan, Wish, modes_of
 
@@ -50,7 +53,14 @@ _CONTROLS: Mapping[Control, "completion_pb2.ReasoningPlan.Control.ValueType"] = 
 )
 _MODES_TO_PROTO = MappingProxyType({mode: number for number, mode in _MODES.items()})
 _EFFORTS_TO_PROTO = MappingProxyType({effort: number for number, effort in _EFFORTS.items()})
+_SORTS = MappingProxyType(
+    {
+        completion_pb2.ProviderPreferences.SORT_PRICE: Policy.CHEAPEST,
+        completion_pb2.ProviderPreferences.SORT_LATENCY: Policy.FASTEST,
+    }
+)
 _NO_WISH = Wish()
+_BYTES_A_TOKEN = 4
 _STREAMING = Need("streaming", "stream")
 _SYSTEM = frozenset({completion_pb2.ROLE_SYSTEM, completion_pb2.ROLE_DEVELOPER})
 
@@ -118,8 +128,7 @@ def _add_message_needs(found: dict[str, str], index: int, message: completion_pb
         kind = part.WhichOneof("kind")
         if kind is None or kind == "text":
             continue
-        capability = "video" if kind == "file" and part.file.media_type.startswith("video/") else kind
-        found.setdefault(capability, f"messages.{index}.content")
+        found.setdefault(_modality(kind, part), f"messages.{index}.content")
     role = message.role
     if role == completion_pb2.ROLE_USER:
         return
@@ -129,6 +138,79 @@ def _add_message_needs(found: dict[str, str], index: int, message: completion_pb
         found.setdefault("tools", f"messages.{index}.role")
     elif message.tool_calls:
         found.setdefault("tools", f"messages.{index}.tool_calls")
+
+
+def facts_of(request: completion_pb2.CompletionRequest, caller: caller_pb2.Caller) -> Facts:
+    """What routes may ask of a completion; its compute mode must be said already, see :func:`set_mode`."""
+    size = 0
+    modalities: set[str] = set()
+    for message in request.messages:
+        for part in message.parts:
+            kind = part.WhichOneof("kind")
+            if kind == "text":
+                size += _size(part.text)
+            elif kind is not None:
+                modalities.add(_modality(kind, part))
+        for call in message.tool_calls:
+            size += _size(call.name) + _size(call.arguments_json)
+    for tool in request.tools:
+        size += _size(tool.name) + _size(tool.description) + _size(tool.parameters_json)
+    output = None
+    if request.HasField("max_output_tokens"):
+        output = max(request.max_output_tokens, 0) * max(request.candidate_count, 1)
+    return Facts(
+        tenant=caller.tenant_id,
+        user=request.end_user or caller.user_id,
+        cache_key=request.vendor_parameters.get("prompt_cache_key", ""),
+        mode=_MODES.get(request.compute_mode) if request.HasField("compute_mode") else None,
+        modalities=modalities,
+        input_tokens=_tokens(size),
+        output_tokens=output,
+        metadata=request.metadata,
+    )
+
+
+def embedding_facts_of(request: embedding_pb2.EmbeddingRequest, caller: caller_pb2.Caller) -> Facts:
+    """What routes may ask of a request for embeddings, which have no answer to be paid by its length."""
+    return Facts(
+        tenant=caller.tenant_id,
+        user=request.end_user or caller.user_id,
+        input_tokens=sum(_tokens(_size(each.text)) + len(each.tokens.ids) for each in request.inputs),
+        output_tokens=0,
+        metadata=request.metadata,
+    )
+
+
+def preferences_from_proto(
+    request: completion_pb2.CompletionRequest | embedding_pb2.EmbeddingRequest,
+) -> Preferences:
+    """:raises CallerError: ``INVALID_REQUEST`` for a value that is none."""
+    if not request.HasField("provider_preferences"):
+        return NO_PREFERENCES
+    said = request.provider_preferences
+    sort = _SORTS.get(said.sort) if said.HasField("sort") else None
+    if said.HasField("sort") and sort is None:
+        raise _invalid("provider.sort", "has no value that is known here.")
+    preferences = Preferences(
+        order=tuple(said.order),
+        only=frozenset(said.only),
+        ignore=frozenset(said.ignore),
+        sort=sort,
+        fallbacks=not said.HasField("allow_fallbacks") or said.allow_fallbacks,
+    )
+    return NO_PREFERENCES if preferences == NO_PREFERENCES else preferences
+
+
+def _modality(kind: str, part: completion_pb2.Part) -> str:
+    return "video" if kind == "file" and part.file.media_type.startswith("video/") else kind
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _tokens(size: int) -> int:
+    return -(-size // _BYTES_A_TOKEN)
 
 
 def dimensions_of(request: embedding_pb2.EmbeddingRequest) -> int | None:

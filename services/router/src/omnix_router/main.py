@@ -14,7 +14,6 @@ from omnix_router.catalogue.in_force import CatalogueInForce
 from omnix_router.catalogue.reading import IMPORTED
 from omnix_router.catalogue.refreshing import refreshed
 from omnix_router.catalogue.writing import Importer
-from omnix_router.choosing.chooser import Chooser
 from omnix_router.clients import AdapterClient
 from omnix_router.handlers import Cancellations
 from omnix_router.patience import Patience
@@ -51,7 +50,6 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             attempts,
             calling,
             cancellations,
-            Chooser(adapters),
             settings.completion_deadline,
             strict_reasoning=settings.strict_reasoning,
         )

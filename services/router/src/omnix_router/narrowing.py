@@ -1,8 +1,11 @@
 """What a caller prefers among the providers that could answer. Pure. The words are OpenRouter's."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from omnix_kit.errors import CallerError, Reason
 
 from omnix_router.preferring import Policy
 
@@ -39,6 +42,19 @@ class Preferences:
 
 
 NO_PREFERENCES = Preferences()
+
+
+def refuse_unknown(preferences: Preferences, known: AbstractSet[str]) -> None:
+    """Nobody is to be called because the name of the one to be avoided has a slip in it.
+
+    :raises CallerError: ``INVALID_REQUEST``, naming the provider.
+    """
+    if unknown := sorted(preferences.providers - known):
+        raise CallerError(
+            f"No provider is called {unknown[0]!r}; known are {', '.join(sorted(known))}.",
+            reason=Reason.INVALID_REQUEST,
+            param="provider",
+        )
 
 
 def allowed(targets: Sequence[T], preferences: Preferences) -> list[T]:

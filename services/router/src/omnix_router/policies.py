@@ -63,6 +63,11 @@ def kind_of(reason: Reason) -> Kind:
     return _KINDS.get(reason, Kind.FINAL)
 
 
+def is_slow(reason: Reason) -> bool:
+    """Whether a failure tells against the speed of its target, and is not the request's own."""
+    return kind_of(reason) not in (Kind.FINAL, Kind.TOO_LONG) or reason is Reason.DEADLINE_EXCEEDED
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One attempt that failed."""

@@ -191,18 +191,19 @@ def plan(name: str, names: Names, routes: Routes, chance: float, at: Circumstanc
     raise names.unknown(name, (route.name for route in routes.plain))
 
 
-def plan_all(asked: Sequence[str], names: Names, routes: Routes, chance: float, at: Circumstances) -> Plan:
+def plan_all(asked: Sequence[str], resolve: Callable[[str], Plan]) -> Plan:
     """The targets of the first name, then those of the next; limits are those of the first.
 
     A name is left out while nobody serves it, or when the caller's preferences leave none of its targets.
 
+    :param resolve: one name, as :func:`plan` does.
     :raises OmnixError: as :func:`plan`; of names after the first, the parameter is ``models``.
     """
     plans: list[Plan] = []
     missing: OmnixError | None = None
     for index, name in enumerate(asked):
         try:
-            plans.append(plan(name, names, routes, chance, at))
+            plans.append(resolve(name))
         except (PlatformError, NoneAllowed) as exc:
             missing = missing or exc
         except CallerError as exc:
@@ -211,11 +212,22 @@ def plan_all(asked: Sequence[str], names: Names, routes: Routes, chance: float, 
             raise CallerError(exc.message, reason=exc.reason, param="models") from exc
     if not plans:
         raise missing or CallerError("No model is named.", reason=Reason.INVALID_REQUEST, param="model")
-    if len(plans) == 1:
-        return plans[0]
-    return Plan(
-        _once(target for each in plans for target in each.targets), "", plans[0].limits, Policy.ORDERED, plans[0].alone
-    )
+    targets = _once(target for each in plans for target in each.targets)
+    return Plan(targets, "", plans[0].limits, Policy.ORDERED, plans[0].alone)
+
+
+def preferred(plan: Plan, preferences: Preferences) -> Plan:
+    """A plan that something else than a route made, as far as the caller's preferences leave it.
+
+    :raises NoneAllowed: when they leave nothing.
+    """
+    if preferences is NO_PREFERENCES:
+        return plan
+    left = narrowing.allowed(plan.targets, preferences)
+    if not left:
+        raise _none_allowed(plan.route, (target.id for target in plan.targets))
+    ordered = tuple(narrowing.preferred(left, preferences))
+    return Plan(ordered, plan.route, plan.limits, plan.policy, preferences.alone)
 
 
 def parted(name: str, names: Names, routes: Routes) -> tuple[str, Mode | None]:

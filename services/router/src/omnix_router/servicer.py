@@ -18,14 +18,17 @@ from omnix_router import fitting, listing, metrics
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
 from omnix_router.calling import Calling
-from omnix_router.catalogue.models import Mode
 from omnix_router.choosing.chooser import Chooser, is_auto
 from omnix_router.choosing.convert import request_from_proto, requirements_from_proto, selection_to_proto
 from omnix_router.clients import Asked, AskedEmbeddings
+from omnix_router.conditions import Facts
 from omnix_router.convert import (
     dimensions_of,
+    embedding_facts_of,
+    facts_of,
     listed_to_proto,
     needs_of,
+    preferences_from_proto,
     reasoning_to_proto,
     reports_to_proto,
     set_mode,
@@ -36,7 +39,8 @@ from omnix_router.handlers import Cancellations
 from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
 from omnix_router.reasoning import Wish
 from omnix_router.routes_watch import RoutesInForce
-from omnix_router.routing import Circumstances, Plan, Target, parted, plan, plan_all
+from omnix_router.routing import Circumstances, Plan, Target, parted, plan, plan_all, preferred
+from omnix_router.selection import Health
 from omnix_router.speeds import Speeds
 
 _MAX_MODELS = 10
@@ -53,7 +57,6 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         attempts: Attempts,
         calling: Calling,
         cancellations: Cancellations,
-        chooser: Chooser,
         deadline: timedelta,
         *,
         strict_reasoning: bool = False,
@@ -63,11 +66,11 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._attempts = attempts
         self._calling = calling
         self._cancellations = cancellations
-        self._chooser = chooser
         self._deadline = deadline
         self._strict_reasoning = strict_reasoning
         # What takes how long depends on what is asked: a whole answer, its first content, vectors.
         self._whole, self._streamed, self._embedded = Speeds(), Speeds(), Speeds()
+        self._chooser = Chooser(adapters, self._faring)
 
     async def Complete(self, request: wire.CompleteRequest, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
@@ -90,7 +93,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             sandbox=answer.sandbox,
             reasoning=_reasoning(answered.order.target),
             route=answered.order.target.route,
-            policy=chosen.policy,
+            policy=chosen.policy or "",
         )
 
     async def StartCompletion(
@@ -111,7 +114,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             idle_timeout=duration(self._calling.idle_timeout(chosen.limits)),
             reasoning=_reasoning(answered.order.target),
             route=answered.order.target.route,
-            policy=chosen.policy,
+            policy=chosen.policy or "",
         )
 
     async def Embed(self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext) -> wire.EmbedResponse:
@@ -124,16 +127,18 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
                 reason=Reason.INVALID_REQUEST,
                 param="model",
             )
-        if found is None:
+        if is_auto(name, self._adapters.names, self._routes.current):
             raise CallerError(
                 "Vectors of different models cannot be compared, so none is chosen here; name one.",
                 reason=Reason.INVALID_REQUEST,
                 param="model",
             )
-        preferences = preferences_from_proto(asked.request)
-        found = self._found(
-            (name,), self._embedded, lambda: embedding_facts_of(asked.request, asked.caller), preferences
+        at = self._circumstances(
+            self._embedded,
+            lambda: embedding_facts_of(asked.request, asked.caller),
+            preferences_from_proto(asked.request),
         )
+        found = plan(name, self._adapters.names, self._routes.current, _chance(), at)
         try:
             chosen, skipped = fitting.for_embeddings(found, dimensions)
         except NoneFits as exc:
@@ -155,7 +160,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             cost_micros=answer.cost_micros if answer.HasField("cost_micros") else None,
             sandbox=answer.sandbox,
             route=answered.order.target.route,
-            policy=chosen.policy,
+            policy=chosen.policy or "",
         )
 
     async def CancelCompletion(
@@ -187,12 +192,17 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     def _chosen(self, asked: Asked, speeds: Speeds, *, streamed: bool) -> tuple[Plan, Wish]:
         """The targets that can do what is asked, and what that is of reasoning."""
         request = asked.request
-        found = self._found(
-            self._named(request), speeds, lambda: facts_of(request, asked.caller), preferences_from_proto(request)
-        )
+        named = self._named(request)
         needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
-        if found is None:
-            found = self._chooser.plan(request_from_proto(request, needs, wish))
+        names, routes, chance = self._adapters.names, self._routes.current, _chance()
+        at = self._circumstances(speeds, lambda: facts_of(request, asked.caller), preferences_from_proto(request))
+
+        def resolve(name: str) -> Plan:
+            if is_auto(name, names, routes):
+                return preferred(self._chooser.plan(request_from_proto(request, needs, wish)), at.preferences)
+            return plan(name, names, routes, chance, at)
+
+        found = resolve(named[0]) if len(named) == 1 else plan_all(named, resolve)
         own = found.limits.strict_reasoning
         strict = self._strict_reasoning if own is None else own
         try:
@@ -219,21 +229,23 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             found.append(base)
         return found
 
-    def _found(
-        self, asked: Sequence[str], speeds: Speeds, facts: Callable[[], Facts], preferences: Preferences
-    ) -> Plan:
-        names, routes = self._adapters.names, self._routes.current
+    def _circumstances(self, speeds: Speeds, facts: Callable[[], Facts], preferences: Preferences) -> Circumstances:
+        names = self._adapters.names
         if preferences is not NO_PREFERENCES and names.complete:
             refuse_unknown(preferences, names.providers | names.catalogue.providers)
-        chance = random.random()  # noqa: S311 - it spreads load, it guards nothing
-        at = Circumstances(facts, datetime.now(UTC), speeds.at(time.monotonic()), preferences)
-        return (
-            plan(asked[0], names, routes, chance, at) if len(asked) == 1 else plan_all(asked, names, routes, chance, at)
-        )
+        return Circumstances(facts, datetime.now(UTC), speeds.at(time.monotonic()), preferences)
+
+    def _faring(self, target: str) -> Health:
+        seconds = self._streamed.of(target, time.monotonic())
+        return Health(first_content=None if seconds is None else timedelta(seconds=seconds))
 
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline
         return remaining(context, self._deadline if own is None else min(own, self._deadline))
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - it spreads load, it guards nothing
 
 
 def _reasoning(target: Target) -> completion_pb2.ReasoningPlan | None:
