@@ -174,6 +174,28 @@ async def test_body_that_breaks_off_is_a_client_error() -> None:
         response.give_back()
 
 
+async def test_body_whose_chunks_cannot_be_told_apart_any_longer_is_a_client_error() -> None:
+    begun = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await begun.wait()
+        writer.write(b"no size\r\n")
+        await reader.read()  # until the other side hangs up
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, opened(url, {}, timedelta(seconds=5)) as connections, asyncio.timeout(5):
+        response = await asked(connections)
+        assert await response.content.readany() == b"hello"
+        begun.set()
+        with pytest.raises(aiohttp.ClientError):
+            await response.content.readany()
+        response.give_back()
+
+
 async def test_server_that_is_not_there_was_not_reached(unused_tcp_port: int) -> None:
     async with opened(f"http://127.0.0.1:{unused_tcp_port}", {}, timedelta(seconds=5)) as connections:
         with pytest.raises(aiohttp.ClientError) as refused:

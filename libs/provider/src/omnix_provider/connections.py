@@ -5,11 +5,14 @@ The pool, TLS, and the reading of heads, lengths, chunks and compression are aio
 thirds of the whole call.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
@@ -143,6 +146,16 @@ def unreached(exc: aiohttp.ClientError, provider: str) -> OmnixError:
     return Unavailable("The provider closed the connection without an answer.", provider=provider)
 
 
+class _Protocol(ResponseHandler):
+    """aiohttp's own tells what is wrong with a body to who waits for the next head, and lets who reads it wait."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the body's framing is broken"), exc)
+        super().set_exception(exc, *cause)
+
+
 @asynccontextmanager
 async def opened(url: str, headers: Mapping[str, str], keep_alive: timedelta) -> AsyncIterator[Connections]:
     """Connections to the server of this address, with the headers that all requests have.
@@ -152,4 +165,6 @@ async def opened(url: str, headers: Mapping[str, str], keep_alive: timedelta) ->
     """
     # Attempts are bounded where they begin; a second bound here would make them wait unseen.
     async with aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive.total_seconds()) as connector:
+        protocol: partial[ResponseHandler] = partial(_Protocol, loop=asyncio.get_running_loop())
+        connector._factory = protocol
         yield Connections(connector, url, headers)
