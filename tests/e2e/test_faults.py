@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -28,23 +27,30 @@ _COMPLETIONS_FOR_ONE_EXTRA_CALL = 5
 _FILLER = "sandbox-tokens-1"
 _ESTIMATE_WITHIN = 64
 """Tokens."""
+_RESCUERS = dict(zip(Vendor, [*list(Vendor)[1:], *list(Vendor)[:1]], strict=True))
+_RESCUER = "sandbox-chat"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault of one vendor, unary or streamed. The vendor's model is called by the fault, so each has its own."""
+    """One fault of one vendor, unary or streamed; rescued where another vendor stands in.
+
+    Each calls a model of its own, by which its calls are known, and whose circuit no other cell can open.
+    """
 
     fault: Fault
     vendor: Vendor
     streamed: bool
+    rescued: bool = False
 
     @property
     def model(self) -> str:
-        return f"sandbox-{self.fault.words}"
+        return f"sandbox-{self.fault.words}-tokens-{1 + self.streamed + 2 * self.rescued}"
 
     @property
     def asked(self) -> str:
-        return f"{'impatient-' if self.fault.impatient else ''}{self.vendor}/{self.model}"
+        route = "rescued-" if self.rescued else "impatient-" if self.fault.impatient else ""
+        return f"{route}{self.vendor}/{self.model}"
 
     @property
     def question(self) -> str:
@@ -74,19 +80,29 @@ class Ended:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def table(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[Cell, Ended]]:
-    """Every cell, made side by side in a suite of its own."""
+async def routed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """A suite with routes for impatient callers, and with routes on which each vendor stands in for another."""
     folder = tmp_path_factory.mktemp("faults")
     routes = folder / "routes.toml"
-    routes.write_text("".join(_impatient_route(vendor) for vendor in Vendor))
-    async with running_suite(Path(folder / "suite"), OMNIX_ROUTES_FILE=str(routes)) as suite:
+    routes.write_text("".join(_routes(vendor) for vendor in Vendor))
+    async with running_suite(folder / "suite", OMNIX_ROUTES_FILE=str(routes)) as suite:
         await suite.settled()
-        yield await _made(suite, CELLS)
+        yield suite
 
 
-def _impatient_route(vendor: Vendor) -> str:
+def _routes(vendor: Vendor) -> str:
     limits = "".join(f'{name} = "{limit}"\n' for name, limit in SHORT_LIMITS.items())
-    return f'[routes."impatient-{vendor}/*"]\ntargets = ["{vendor}/*"]\n{limits}'
+    return (
+        f'[routes."impatient-{vendor}/*"]\ntargets = ["{vendor}/*"]\n{limits}'
+        f'[routes."rescued-{vendor}/*"]\ntargets = ["{vendor}/*", "{_RESCUERS[vendor]}/{_RESCUER}"]\n'
+        'first_content_timeout = "1s"\n'
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def table(routed: Suite) -> Mapping[Cell, Ended]:
+    """Every cell, made side by side."""
+    return await _made(routed, CELLS)
 
 
 async def _made(suite: Suite, cells: Sequence[Cell]) -> Mapping[Cell, Ended]:
@@ -96,8 +112,7 @@ async def _made(suite: Suite, cells: Sequence[Cell]) -> Mapping[Cell, Ended]:
         if cell.fault.impatient:
             return await _asked(suite, cell)
         async with at_once:
-            for _ in range((cell.expected.calls - 1) * (_COMPLETIONS_FOR_ONE_EXTRA_CALL - 1)):
-                await suite.chat("x", model=f"{cell.vendor}/{_FILLER}")
+            await _pay_for(suite, cell.expected.calls - 1, cell.vendor)
             return await _asked(suite, cell)
 
     impatient_first = sorted(cells, key=lambda cell: not cell.fault.impatient)
@@ -113,23 +128,28 @@ async def _made(suite: Suite, cells: Sequence[Cell]) -> Mapping[Cell, Ended]:
         ledger = [entry for entry in await suite.usage() if entry["model"] != _FILLER]
         if len(ledger) < len(record):
             return False
-        calls = _by_cell((f"{call.vendor} {call.model} {call.stream}", call) for call in record)
-        entries = _by_cell((f"{entry['provider']} {entry['model']} {entry['streamed']}", entry) for entry in ledger)
+        calls = _by_model((f"{call.vendor}/{call.model}", call) for call in record)
+        entries = _by_model((f"{entry['provider']}/{entry['model']}", entry) for entry in ledger)
         return True
 
     await eventually(told, 30)
     ended = {}
     for cell in cells:
-        key = f"{cell.vendor} {cell.model} {cell.streamed}"
+        model = f"{cell.vendor}/{cell.model}"
         ended[cell] = Ended(
             answers[cell],
-            sorted(calls.get(key, ()), key=lambda call: call.accepted_time),
-            sorted(entries.get(key, ()), key=lambda entry: int(entry["attempt"])),
+            sorted(calls.get(model, ()), key=lambda call: call.accepted_time),
+            sorted(entries.get(model, ()), key=lambda entry: int(entry["attempt"])),
         )
     return ended
 
 
-def _by_cell(pairs: Iterable[tuple[str, T]]) -> Mapping[str, list[T]]:
+async def _pay_for(suite: Suite, extra_calls: int, vendor: Vendor) -> None:
+    for _ in range(extra_calls * (_COMPLETIONS_FOR_ONE_EXTRA_CALL - 1)):
+        await suite.chat("x", model=f"{vendor}/{_FILLER}")
+
+
+def _by_model(pairs: Iterable[tuple[str, T]]) -> Mapping[str, list[T]]:
     found: dict[str, list[T]] = defaultdict(list)
     for key, value in pairs:
         found[key].append(value)
@@ -227,7 +247,8 @@ def _assert_metered(entry: Mapping[str, Any], call: Call) -> None:
         assert abs(entry["output_tokens"] - call.produced_tokens) <= _ESTIMATE_WITHIN
         assert entry["input_tokens"] > 0
     elif call.outcome is Outcome.REFUSED:
-        assert told == (0, 0)
+        counted = (call.input_tokens, 0)
+        assert told == (0, 0) or (told == counted and call.status == 200)
     else:
         assert told == (call.input_tokens, call.output_tokens)
 
@@ -240,3 +261,32 @@ def test_nothing_is_left_open_at_the_vendor(table: Mapping[Cell, Ended], cell: C
             assert call.outcome is Outcome.LEFT
         else:
             assert call.outcome is not Outcome.STOPPED
+
+
+RESCUED = {"401", "404", "429", "429-retry-30s", "500", "503-retry-30s", "quota", "reset", "silence", "cut", "html"}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.words in RESCUED], ids=lambda fault: fault.words)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_another_vendor_answers_in_its_place(routed: Suite, fault: Fault) -> None:
+    """The caller sees the same answer, and from whom it is."""
+
+    async def rescue(cell: Cell) -> None:
+        failed = cell.expected
+        assert isinstance(failed, Refused)
+        await _pay_for(routed, failed.calls, cell.vendor)
+        answer = await _asked(routed, cell)
+        assert (answer.status, answer.errors, answer.finish_reasons) == (200, [], ["stop"])
+        assert answer.text == script.answer(script.user(cell.question)).text
+        assert answer.headers["x-omnix-model"] == f"{_RESCUERS[cell.vendor]}/{_RESCUER}"
+        assert answer.headers["x-omnix-attempts"] == str(failed.calls + 1)
+        told = answer.headers["x-omnix-attempt-errors"].split(", ")
+        assert len(told) == failed.calls
+        assert {each.partition("=")[0] for each in told} == {f"{cell.vendor}/{cell.model}"}
+        entries = await routed.usage_of(answer.headers["x-omnix-completion-id"], failed.calls + 1)
+        assert [entry["outcome"] for entry in entries] == ["succeeded", *["failed"] * failed.calls]
+
+    ways = (True,) if fault.impatient else (False, True)
+    await asyncio.gather(
+        *(rescue(Cell(fault, vendor, streamed, rescued=True)) for vendor in Vendor for streamed in ways)
+    )
