@@ -235,6 +235,12 @@ def test_usage_is_an_estimate_until_the_answer_is_finished() -> None:
     assert (first.usage, silent.usage, last.usage) == (Usage(3, 1, estimated=True), None, Usage(3, 3))
 
 
+def test_event_without_counts_hides_none_that_came_with_it() -> None:
+    counted, silent = {"promptTokenCount": 3, "candidatesTokenCount": 1}, {"trafficType": "ON_DEMAND"}
+    batch, _ = read(answered(said({"text": "a"}), usageMetadata=counted), answered(usageMetadata=silent))
+    assert batch.usage == Usage(3, 1)
+
+
 def test_probabilities_of_tokens() -> None:
     result = {
         "chosenCandidates": [{"token": "a", "logProbability": -0.5}, {"token": "b"}],

@@ -259,7 +259,7 @@ class EventReader:
                 event = _decode(data)
                 if event.error is not None:
                     raise InBandError(event.error)
-                if event.usage_metadata is not None:
+                if event.usage_metadata is not None and event.usage_metadata.prompt_token_count is not None:
                     usage = event.usage_metadata
                 if event.candidates:
                     for position, candidate in enumerate(event.candidates):
