@@ -449,6 +449,22 @@ async def test_conversations_that_make_no_sense_are_refused(bedrock: Any, change
     assert reason in message
 
 
+@pytest.mark.parametrize(
+    ("choice", "called"),
+    [
+        ({"type": "none"}, 0),
+        ({"type": "auto", "disable_parallel_tool_use": True}, 1),
+        ({"type": "any"}, 2),
+        ({"type": "tool", "name": "get_weather"}, 2),
+    ],
+)
+async def test_claude_is_told_of_tools_in_its_own_words_too(bedrock: Any, choice: dict[str, Any], called: int) -> None:
+    asked = said('[[tool=get_weather {"city":"Zürich"}]] [[tool=get_weather {"city":"東京"}]]')
+    own = {"additionalModelRequestFields": {"tool_choice": choice}}
+    answer = await off(bedrock.converse, modelId=CLAUDE, messages=asked, toolConfig=TOOLS, **own)
+    assert sum("toolUse" in block for block in answer["output"]["message"]["content"]) == called
+
+
 async def test_tools_can_not_be_streamed_by_every_model(bedrock: Any) -> None:
     model = "us.meta.llama3-1-70b-instruct-v1:0"
     assert await off(bedrock.converse, modelId=model, messages=said("x"), toolConfig=TOOLS)

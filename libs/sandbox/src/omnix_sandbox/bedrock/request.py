@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -214,6 +214,9 @@ def prompt_of(request: ConverseRequest, model: str) -> script.Prompt:
         must_call = ""
     elif choice is not None and choice.tool is not None:
         must_call = choice.tool.name
+    own = _claudes_choice(request)
+    if own is not None and own.type != "auto":
+        must_call = {"any": "", "tool": own.name}.get(own.type)
     output = request.output_config
     schema = output.text_format.structure.json_schema if output is not None and output.text_format is not None else None
     system = [script.Message("system", block.text) for block in request.system if block.text is not None]
@@ -223,9 +226,30 @@ def prompt_of(request: ConverseRequest, model: str) -> script.Prompt:
         max_tokens=config.max_tokens,
         stop=tuple(config.stop_sequences or ()),
         tools=tuple(script.Tool(tool.name, tool.description or "", tool.input_schema.json) for tool in request.tools),
+        may_call=own is None or own.type != "none",
         must_call=must_call,
+        parallel_calls=own is None or not own.disable_parallel_tool_use,
         schema=None if schema is None else _schema(schema.schema),
     )
+
+
+class _ClaudesChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str = ""
+    disable_parallel_tool_use: bool = False
+
+
+def _claudes_choice(request: ConverseRequest) -> _ClaudesChoice | None:
+    """What Claude is told in its own words beside Converse's, which goes before them."""
+    told = (request.additional_model_request_fields or {}).get("tool_choice")
+    if told is None:
+        return None
+    try:
+        return msgspec.convert(told, _ClaudesChoice)
+    except msgspec.ValidationError as exc:
+        raise invalid_for_model(f"tool_choice: {exc}") from exc
 
 
 def prompt_of_body(body: dict[str, Any], model: str) -> script.Prompt:
