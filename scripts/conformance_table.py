@@ -118,6 +118,8 @@ def _lines(behaviours: Sequence[Behaviour], vendors: Sequence[Profile]) -> Itera
         "format behind it. Answers are asked for whole and streamed, and must be equal; the vendor's own record must "
         "show what was asked, or that nothing was."
     )
+    models = ", ".join(f"`{vendor.model}` ({vendor.title})" for vendor in vendors)
+    yield f"Asked are {models}, or who is named in a note; failures and counts are ordered of the sandbox's own models."
     yield "What vendors' failures become at the gateway is in [another table](../tests/e2e/FAULTS.md)."
     for group in GROUPS:
         yield ""
@@ -146,7 +148,7 @@ def _cell(behaviour: Behaviour, vendor: Profile, notes: Footnotes) -> str:
     if (proviso := vendor.provisos.get(name)) is not None:
         words.append(proviso)
     if (model := vendor.models.get(name)) is not None:
-        words.append(f"asked of `{model}`")
+        words.append("asked of a model of the sandbox's own" if model.startswith("sandbox") else f"asked of `{model}`")
     return "same meaning" + "".join(notes.mark(each) for each in words)
 
 

@@ -21,20 +21,15 @@ EMBEDDING = (
     "malformed_embedding",
     "left_embedding",
 )
-CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 MODE = Refused("mode", "only the catalogue knows what it means for a model")
 PROFILE = Profile(
     provider="bedrock",
     title="Amazon Bedrock",
+    model="us.anthropic.claude-opus-4-6-v1",
     models={
         **dict.fromkeys(EMBEDDING, "cohere.embed-v4:0"),
-        "one_call_at_a_time": CLAUDE,
-        "sampling/top_k": CLAUDE,
-        "json_schema": CLAUDE,
         "planned_off/effort": "us.anthropic.claude-sonnet-5",
         "planned_off/switch": "us.anthropic.claude-sonnet-5",
-        "cache_breakpoint": CLAUDE,
-        "long_cache_breakpoint": CLAUDE,
     },
     refused={
         "alternatives": Refused("n", "Converse gives one answer"),

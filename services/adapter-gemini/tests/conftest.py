@@ -10,12 +10,30 @@ from omnix_provider.testing import Place, scene
 from omnix_sandbox.testing import Sandbox, running_sandbox
 
 MODULE = "omnix_adapter_gemini"
+EMBEDDING = (
+    "embedding",
+    "embeddings",
+    "embedding_dimensions",
+    "embedding_usage",
+    "embedding_purpose",
+    "embedding_of_tokens",
+    "embedding_refused_by_the_vendor",
+    "malformed_embedding",
+    "left_embedding",
+)
+BUDGETED = ("alternatives", "planned_budget", "planned_off/budget", "planned_off/switch", "wished_budget")
 MODE = Refused("mode", "only the catalogue knows what it means for a model")
 OVERLOADED = "Google's error within a stream is 503 `UNAVAILABLE`, which says overloaded"
 PROFILE = Profile(
     provider="gemini",
     title="Google Gemini",
-    models={"alternatives": "gemini-2.5-flash"},
+    model="gemini-3.8-flash",
+    models={
+        **dict.fromkeys(EMBEDDING, "gemini-embedding-001"),
+        **dict.fromkeys(BUDGETED, "gemini-2.5-flash"),
+        "planned_effort/minimal": "gemini-3-flash-preview",
+        "planned_effort/xhigh": "sandbox-chat",
+    },
     refused={
         "names_of_speakers": Refused("messages.0.name", "Gemini has no place for it"),
         "one_call_at_a_time": Refused("parallel_tool_calls", "Gemini cannot be told"),

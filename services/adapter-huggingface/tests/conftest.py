@@ -25,6 +25,7 @@ MODE = Refused("mode", "only the catalogue knows what it means for a model")
 PROFILE = Profile(
     provider="huggingface",
     title="Hugging Face",
+    model="openai/gpt-oss-120b",
     models=dict.fromkeys(EMBEDDING, "BAAI/bge-m3"),
     refused={
         "alternatives": Refused("n", "not in the router's specification, and some providers ignore it"),

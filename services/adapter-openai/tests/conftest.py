@@ -9,14 +9,36 @@ from omnix_provider.testing import Place, scene
 from omnix_sandbox.testing import Sandbox, running_sandbox
 
 MODULE = "omnix_adapter_openai"
+EMBEDDING = (
+    "embedding",
+    "embeddings",
+    "embedding_dimensions",
+    "embedding_usage",
+    "embedding_purpose",
+    "embedding_of_tokens",
+    "embedding_refused_by_the_vendor",
+    "malformed_embedding",
+    "left_embedding",
+)
+SAMPLING = (
+    "log_probabilities",
+    "stop_sequences",
+    "sampling/temperature",
+    "sampling/top_p",
+    "sampling/frequency_penalty",
+    "sampling/presence_penalty",
+)
 BUDGET = Refused("reasoning.budget_tokens", "the format knows efforts only")
 MODE = Refused("mode", "only the catalogue knows what it means for a model")
 PROFILE = Profile(
     provider="openai",
     title="OpenAI",
+    model="gpt-5.6-terra",
     models={
-        "cache_breakpoint": "gpt-5.6-terra",
-        "long_cache_breakpoint": "gpt-5.6-terra",
+        **dict.fromkeys(EMBEDDING, "text-embedding-3-small"),
+        **dict.fromkeys(SAMPLING, "gpt-4.1"),
+        "planned_effort/minimal": "gpt-5",
+        "planned_effort/max": "gpt-6-sol",
     },
     refused={
         "sampling/top_k": Refused("top_k", "OpenAI has none; other servers may be configured to take it"),

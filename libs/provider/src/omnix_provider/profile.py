@@ -32,8 +32,10 @@ class Profile:
     provider: str
     title: str
     """As the table has it."""
+    model: str
+    """A real one, whose rules the sandbox keeps, for whatever needs no other."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """Models for behaviours that need a certain one. Others have one that every wire format of the sandbox takes."""
+    """For behaviours that need a certain one, such as those of embeddings."""
     refused: Mapping[str, Refused] = field(default_factory=dict)
     told: Mapping[str, Told] = field(default_factory=dict)
     provisos: Mapping[str, str] = field(default_factory=dict)

@@ -60,12 +60,11 @@ async def test_cut_call(vendor: Vendor) -> None:
 
 @behaviour("an error told within a stream, by its kind")
 async def test_rate_limit_in_the_middle(vendor: Vendor) -> None:
-    """The proviso: the vendor's errors within a stream tell no kind that is known."""
     made = vendor.attempt("tokens-20-error-429-after-5")
     streamed = await vendor.place.stream(made)
     assert streamed.end is not None
     error = error_from_proto(streamed.end.error)
-    assert error.reason is (Reason.PROVIDER_UNAVAILABLE if vendor.has_proviso else Reason.RATE_LIMITED)
+    assert error.reason is Reason.RATE_LIMITED
 
 
 @behaviour("a stream with a finish reason is whole, whatever comes after: {}", ["no-done", "hang", "hang-done"])

@@ -20,8 +20,8 @@ from omnix_provider.conformance.behaviours import RefusedByName
 from omnix_provider.profile import Profile, Refused, Told
 from omnix_provider.testing import Place, Streamed, attempt
 
-MODEL = "sandbox"
-"""Which every wire format of the sandbox takes."""
+STEERED = "sandbox"
+"""How the names of models begin that fail, dawdle and the like by their names, in every wire format of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Vendor:
 
     def attempt(self, words: str = "", plan: pb.ReasoningPlan | None = None) -> provider_pb2.Attempt:
         """To the behaviour's model, or one whose name steers the sandbox by these words."""
-        model = f"{MODEL}-{words}" if words else self.profile.models.get(self.behaviour, f"{MODEL}-chat")
+        model = f"{STEERED}-{words}" if words else self.profile.models.get(self.behaviour, self.profile.model)
         made = attempt(model, self.profile.provider)
         made.max_output_tokens = 64_000
         if plan is not None:
