@@ -156,6 +156,10 @@ class _Protocol(ResponseHandler):
         super().set_exception(exc, *cause)
 
 
+def _protocol(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Protocol(loop)
+
+
 @asynccontextmanager
 async def opened(url: str, headers: Mapping[str, str], keep_alive: timedelta) -> AsyncIterator[Connections]:
     """Connections to the server of this address, with the headers that all requests have.
@@ -165,6 +169,5 @@ async def opened(url: str, headers: Mapping[str, str], keep_alive: timedelta) ->
     """
     # Attempts are bounded where they begin; a second bound here would make them wait unseen.
     async with aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive.total_seconds()) as connector:
-        protocol: partial[ResponseHandler] = partial(_Protocol, loop=asyncio.get_running_loop())
-        connector._factory = protocol
+        connector._factory = partial(_protocol, loop=asyncio.get_running_loop())
         yield Connections(connector, url, headers)
