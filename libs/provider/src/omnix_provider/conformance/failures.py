@@ -106,7 +106,8 @@ BROKEN = {
 @behaviour("a stream that fails before its first content publishes nothing: {}", list(BROKEN))
 async def test_failed_before_content(vendor: Vendor, case: str) -> None:
     made = vendor.attempt(case)
-    error = await vendor.place.refused(made, asking(), streamed=True, first_content=0.3)
+    patience = 0.3 if BROKEN[case] is Reason.PROVIDER_TIMEOUT else 5.0
+    error = await vendor.place.refused(made, asking(), streamed=True, first_content=patience)
     _expect(vendor, error, BROKEN[case])
     event = await _metered(vendor, made)
     assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
