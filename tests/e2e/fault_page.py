@@ -59,6 +59,7 @@ def _lines() -> Iterator[str]:
     yield f"- ⏱ is asked for by a route with short limits: {_limits()}. A unary answer knows none but the deadline."
     yield "- Each call is an entry of the ledger, with the error that the caller sees. Refusals by status cost nothing."
     yield "- A vendor named in the next lines differs; all others do as the row says."
+    yield "- Embeddings fail as unary answers do, except that Bedrock and Gemini have no filter for them."
     for title, part in _PARTS:
         yield ""
         yield f"## {title}"

@@ -290,3 +290,57 @@ async def test_another_vendor_answers_in_its_place(routed: Suite, fault: Fault) 
     await asyncio.gather(
         *(rescue(Cell(fault, vendor, streamed, rescued=True)) for vendor in Vendor for streamed in ways)
     )
+
+
+NOT_OF_EMBEDDINGS = {"filter"}
+"""Gemini has none for them."""
+TITAN = "bedrock/amazon.titan-embed-text-v2:0"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_embeddings_fail_as_unary_answers_do(routed: Suite) -> None:
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def make(fault: Fault, vendor: Vendor) -> tuple[str, Seen]:
+        async with at_once:
+            model = f"{vendor}/sandbox-{fault.words}-tokens-5"
+            return f"{fault.words} {vendor}", await _embedded(routed, model, vendor, fault.seen(vendor, False).calls)
+
+    cells = [
+        (fault, vendor)
+        for fault in FAULTS
+        for vendor in Vendor
+        # Bedrock's embedding models are told by their names, which cannot hold a fault.
+        if vendor is not Vendor.BEDROCK and not fault.impatient and fault.words not in NOT_OF_EMBEDDINGS
+    ]
+    seen = dict(await asyncio.gather(*(make(*cell) for cell in cells)))
+    assert seen == {f"{fault.words} {vendor}": fault.seen(vendor, False) for fault, vendor in cells}
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_embeddings_of_bedrock_fail_as_its_unary_answers_do(routed: Suite) -> None:
+    faults = [fault for fault in FAULTS if fault.words in RESCUED and not fault.impatient]
+    for fault in faults:
+        expected = fault.seen(Vendor.BEDROCK, False)
+        match = {"vendor": "bedrock", "operation": "embeddings"}
+        await routed.order_fault(fault.words, match=match, count=expected.calls)
+        assert await _embedded(routed, TITAN, Vendor.BEDROCK, expected.calls) == expected, fault.words
+        for _ in range(3):  # so that the circuit stays closed
+            assert await _embedded(routed, TITAN, Vendor.BEDROCK, 1) == Whole()
+    await routed.clear_faults()
+
+
+async def _embedded(suite: Suite, model: str, vendor: Vendor, calls: int) -> Seen:
+    """What is seen, and how often the vendor was called, by the ledger and its own record."""
+    await _pay_for(suite, calls - 1, vendor)
+    body = {"model": model, "input": "Grüezi"}
+    answer = await suite.http.post(f"{suite.url}/v1/embeddings", json=body, headers=suite.headers)
+    entries = await suite.usage_of(answer.headers["x-omnix-completion-id"], calls)
+    assert {entry["operation"] for entry in entries} == {"embeddings"}
+    called = [await suite.vendor_call(entry["id"]) for entry in entries]
+    assert {call.operation for call in called} == {"embeddings"}
+    if answer.status_code != 200:
+        error = answer.json()["error"]
+        return Refused(answer.status_code, error["code"], _retry_after(answer.headers), len(called))
+    assert answer.json()["data"][0]["embedding"]
+    return Whole(len(called))
