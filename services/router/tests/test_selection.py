@@ -122,6 +122,12 @@ def test_unknown_price_comes_last() -> None:
     assert names(candidate("unknown", rate=None, quality=99), candidate("dear", rate=9)) == ["dear", "unknown"]
 
 
+def test_free_model_leaves_the_others_in_their_order() -> None:
+    dear, cheap = candidate("dear", rate=20, quality=85), candidate("cheap", rate=4, quality=75)
+    assert names(dear, cheap, candidate("free", rate=0, quality=60)) == ["free", "cheap", "dear"]
+    assert names(dear, cheap, candidate("toy", rate=0, quality=99, sandbox=True)) == ["cheap", "dear", "toy"]
+
+
 def test_faster_model_comes_first_in_flash() -> None:
     slow = candidate("slow", rate=10, reasoning=EFFORTS, health=Health(first_content=timedelta(seconds=4)))
     fast = candidate("fast", rate=11, reasoning=EFFORTS, health=Health(first_content=timedelta(seconds=0.2)))

@@ -7,8 +7,9 @@ The others are ordered by score, from 0 to 100::
 
     score = 100 * (1 - error rate) * (w_cost * cost + w_quality * quality + w_speed * speed)
 
-    cost     what the cheapest model that fits would cost for the request, divided by what this one would;
-             0 where the price is unknown
+    cost     what the cheapest model that fits would cost for the request, divided by what this one would, at most 1;
+             0 where the price is unknown. The cheapest is one that is real, if any is. What is free counts as half of
+             the cheapest that is not, or nothing else would have a chance
     quality  the catalogue's figure, divided by 100; 0 where it is unknown
     speed    1 / (1 + recent seconds to the first content); 0.5 where it is unknown
 
@@ -161,7 +162,7 @@ def select(requirements: Requirements, candidates: Iterable[Candidate], now: dat
         else:
             rejected[lack] += 1
     weights = WEIGHTS[requirements.mode]
-    cheapest = min((cost for _, cost in fits if cost is not None), default=0)
+    cheapest = _cheapest(fits)
     order = [
         Choice(candidate, _score(candidate, cost, cheapest, weights), None if cost is None else _micros(cost))
         for candidate, cost in fits
@@ -246,8 +247,17 @@ def _is_too_dear(requirements: Requirements, cost: int | None) -> bool:
     return for_million is not None and cost > for_million * tokens
 
 
-def _score(candidate: Candidate, cost: int | None, cheapest: int, weights: Weights) -> float:
-    thrift = 0.0 if cost is None else 1.0 if cost == cheapest else cheapest / cost
+def _cheapest(fits: Iterable[tuple[Candidate, int | None]]) -> float:
+    known = [(candidate.sandbox, cost) for candidate, cost in fits if cost is not None]
+    costs = [cost for sandbox, cost in known if not sandbox] or [cost for _, cost in known]
+    paid = [cost for cost in costs if cost]
+    if not paid:
+        return 0
+    return min(paid) if len(paid) == len(costs) else min(paid) / 2
+
+
+def _score(candidate: Candidate, cost: int | None, cheapest: float, weights: Weights) -> float:
+    thrift = 0.0 if cost is None else 1.0 if cost <= cheapest else cheapest / cost
     quality = 0.0 if candidate.model.quality is None else candidate.model.quality.score / 100
     latency = candidate.health.first_content
     speed = 0.5 if latency is None else 1 / (1 + latency.total_seconds())

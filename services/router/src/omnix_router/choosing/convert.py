@@ -1,6 +1,7 @@
 """Between protobuf and what choosing needs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_service_pb2, selection_pb2
@@ -36,7 +37,8 @@ def request_from_proto(request: completion_pb2.CompletionRequest, needs: Iterabl
     return Request(
         capabilities=frozenset([need.capability for need in needs]),
         input_tokens=_tokens(request),
-        wish=wish,
+        # A wish for nothing does not tell how long the answer may be.
+        wish=replace(wish, max_output_tokens=max(request.max_output_tokens, 0) or None),
         providers=frozenset(preferences.only),
         refused_providers=frozenset(preferences.ignore),
     )

@@ -62,7 +62,12 @@ def _of_cost(choice: Choice, selection: Selection) -> str:
     if choice.cost_micros is None:
         return f"What it costs in {CURRENCY} is not known."
     told = f"A request costs about ${_dollars(choice.cost_micros)}"
-    known = [other.cost_micros for other in selection.order if other.cost_micros is not None]
+    known = [
+        other.cost_micros
+        for other in selection.order
+        # What the sandbox answers costs nothing in truth.
+        if other.cost_micros is not None and (choice.candidate.sandbox or not other.candidate.sandbox)
+    ]
     least = min(known)
     if choice.cost_micros == least:
         return f"{told}, the least of {len(known)} that fit." if len(known) > 1 else f"{told}."
