@@ -113,8 +113,6 @@ def test_recorded_exception_in_a_stream() -> None:
         ("tool_use", FinishReason.TOOL_CALLS),
         ("guardrail_intervened", FinishReason.CONTENT_FILTER),
         ("content_filtered", FinishReason.CONTENT_FILTER),
-        ("malformed_model_output", FinishReason.OTHER),
-        ("malformed_tool_use", FinishReason.OTHER),
         ("something_new", FinishReason.OTHER),
     ],
 )

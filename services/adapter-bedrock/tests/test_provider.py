@@ -19,6 +19,7 @@ from omnix_kit.testing import eventually
 from omnix_provider.errors import AuthFailed, Malformed, ModelNotFound, Unavailable, UnsupportedParameter
 from omnix_provider.types import (
     Attempt,
+    Batch,
     Completion,
     CompletionRequest,
     Control,
@@ -272,6 +273,27 @@ async def test_answer_that_cannot_be_understood_is_malformed(body: bytes) -> Non
     async with vendor("200 OK", body) as (_, real):
         with pytest.raises(Malformed):
             await asked(real, attempt())
+
+
+@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+async def test_answer_that_aws_itself_cannot_read_is_malformed_and_counted(
+    provider: BedrockProvider, reason: str
+) -> None:
+    request = asking(f"Stumble. [[tokens=7]] [[finish_as={reason}]]")
+    with pytest.raises(Malformed) as whole:
+        await asked(provider, attempt(), request)
+    assert whole.value.usage is not None
+    assert whole.value.usage.output_tokens == 7
+    batches: list[Batch] = []
+
+    async def collect() -> None:
+        async for batch in provider.stream(request, attempt(), nothing):
+            batches.append(batch)
+
+    with pytest.raises(Malformed):
+        await asyncio.wait_for(collect(), 10)
+    assert not any(chunk.finish_reason for batch in batches for chunk in batch.chunks)
+    assert [batch.usage for batch in batches if batch.usage is not None] == [whole.value.usage]
 
 
 async def test_page_in_place_of_a_stream_is_malformed() -> None:

@@ -80,6 +80,10 @@ class BedrockProvider:
         answer, response = await self._whole(body, attempt, "converse", handed_over)
         try:
             return translate.completion_from_wire(answer, self.name, response.headers.get("x-amzn-requestid", ""))
+        except translate.Unusable as exc:
+            error = self._unusable(str(exc))
+            error.usage = exc.usage
+            raise error from exc
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
             raise Malformed("The provider's answer cannot be understood.", provider=self.name) from exc
 
@@ -107,6 +111,8 @@ class BedrockProvider:
                 except aiohttp.ClientError as exc:
                     raise self._cut() from exc
                 if not received:
+                    if reader.unusable is not None:
+                        raise self._unusable(reader.unusable)
                     return
                 batch, failure = reader.batch(events.feed(received))
                 yield batch
@@ -157,6 +163,9 @@ class BedrockProvider:
         if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers, body)):
             self._authorization.look_again()
         return error
+
+    def _unusable(self, reason: str) -> Malformed:
+        return Malformed(f"The model's answer is not one: {reason}.", provider=self.name)
 
     def _cut(self) -> OmnixError:
         return Cut("The provider broke off in the middle of the answer.", provider=self.name)

@@ -36,6 +36,7 @@ _FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "content_filtered": FinishReason.CONTENT_FILTER,
     }
 )
+_UNUSABLE = frozenset({"malformed_model_output", "malformed_tool_use"})
 _LONG = "1h"
 _VENDORS_OWN = "server_tool_use"
 """A call that the vendor makes and answers by itself."""
@@ -61,12 +62,23 @@ class InBandError(Exception):
         self.fault = fault
 
 
+class Unusable(Exception):
+    """The model's answer is not one; the argument is AWS's stop reason."""
+
+    def __init__(self, reason: str, usage: Usage | None) -> None:
+        super().__init__(reason)
+        self.usage = usage
+
+
 def completion_from_wire(body: bytes, provider: str, vendor_id: str = "") -> Completion:
     """Read a whole answer.
 
     :raises msgspec.DecodeError: when it is none.
+    :raises Unusable: when AWS says so.
     """
     answer = _decode_answer(body)
+    if answer.stop_reason in _UNUSABLE:
+        raise Unusable(answer.stop_reason, _usage(answer.usage))
     text: list[str] = []
     calls: list[ToolCall] = []
     reasoning: list[Reasoned] = []
@@ -109,7 +121,7 @@ def finish_reason(reason: str) -> FinishReason:
 class EventReader:
     """Reads the frames of one stream; it remembers which of the answer's blocks are calls of tools."""
 
-    __slots__ = ("_calls", "_provider", "_unargued")
+    __slots__ = ("_calls", "_provider", "_unargued", "unusable")
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
@@ -117,6 +129,8 @@ class EventReader:
         """Number of the call, by the block's index."""
         self._unargued: set[int] = set()
         """Blocks of calls that have had no arguments yet."""
+        self.unusable: str | None = None
+        """AWS's stop reason, when it says that the answer is none. What it counted comes after."""
 
     def batch(self, frames: Sequence[Frame]) -> tuple[Batch, Unreadable | InBandError | None]:
         """What came with these frames, and what is wrong with the one at which reading ended, if any.
@@ -170,9 +184,15 @@ class EventReader:
             case "contentBlockStop":
                 return self._ended(_decode_block_stop(frame.payload).content_block_index)
             case "messageStop":
-                return Chunk(finish_reason=finish_reason(_decode_message_stop(frame.payload).stop_reason))
+                return self._stopped(_decode_message_stop(frame.payload).stop_reason)
             case _:
                 return None  # the role, and what AWS may add
+
+    def _stopped(self, reason: str) -> Chunk | None:
+        if reason in _UNUSABLE:
+            self.unusable = reason
+            return None
+        return Chunk(finish_reason=finish_reason(reason))
 
     def _begun(self, event: wire.BlockStart) -> Chunk | None:
         use = event.start.tool_use if event.start is not None else None
