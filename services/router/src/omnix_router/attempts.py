@@ -18,7 +18,8 @@ from omnix_kit.money import Price
 
 from omnix_router import metrics
 from omnix_router.catalogue.models import price_at
-from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
+from omnix_router.health.admission import Admission, Entry
+from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, decide, is_slow, kind_of
 from omnix_router.routing import Plan, Target
 from omnix_router.speeds import Speeds
 
@@ -66,8 +67,10 @@ class Attempts:
     A completion that somebody ended between two attempts gets no further one: :meth:`end` says so.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, admission: Admission) -> None:
         self._limits = limits
+        self._admission = admission
+        self._health = admission.health
         self._budget = RetryBudget()
         self._under_way: set[str] = set()
         self._ended: set[str] = set()
@@ -85,7 +88,7 @@ class Attempts:
 
         :param deadline: from now; no attempt begins after it, and ``make`` is told what remains.
         :param speeds: learns how long each attempt took; one of those that answer the same kind of request.
-        :raises OmnixError: the last attempt's error.
+        :raises OmnixError: the last attempt's error; ``UNAVAILABLE`` without any when the only target is not called.
         """
         self._under_way.add(completion_id)
         try:
@@ -101,7 +104,13 @@ class Attempts:
         windows = [target.context_window for target in plan.targets]
         failures: list[Failure] = []
         reports: list[Report] = []
-        index = 0
+        barred: set[int] = set()
+        index, entry = 0, Entry.FREELY
+        if self._health.outages:
+            index, entry = await self._admission.first(plan.targets)
+            if entry is Entry.NOT:
+                # None may be called, and the least bad one is, once.
+                barred.update(range(len(plan.targets)))
         self._budget.first_call()
         while True:
             target = plan.targets[index]
@@ -114,6 +123,7 @@ class Attempts:
                 remaining=_until(ends),
             )
             began = time.monotonic()
+            called = time.time()
             try:
                 answer = await make(order)
             except OmnixError as exc:
@@ -123,41 +133,55 @@ class Attempts:
                     speeds.failed(target.id, ended - began, ended)
             except asyncio.CancelledError:
                 metrics.ATTEMPTS.labels(target.provider, "cancelled", "").inc()
+                if entry is Entry.AS_PROBE:
+                    self._health.gave_up(target, time.time())
                 raise
             else:
+                self._health.succeeded(target, called, time.time())
                 ended = time.monotonic()
                 speeds.succeeded(target.id, ended - began, ended)
                 metrics.succeeded(target.provider).inc()
                 reports.append(Report(order.number, target.provider, target.model))
                 return Answered(order, answer, tuple(reports))
+            self._health.failed(target, failed, called, time.time(), probe=entry is Entry.AS_PROBE)
             self._tell(completion_id, order, failed)
             reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
             failures.append(Failure(index, failed.reason, failed.retry_after))
-            step = decide(
-                failures,
-                windows,
-                remaining=_until(ends),
-                affordable=self._budget.left > 0,
-                jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
-                limits=limits,
-            )
-            match step:
-                case GiveUp(out_of_budget):
-                    if out_of_budget:
+            if target.id in self._health.outages:
+                barred.add(index)
+            while True:
+                self._budget.rest(time.monotonic())
+                step = decide(
+                    failures,
+                    windows,
+                    remaining=_until(ends),
+                    affordable=self._budget.left > 0,
+                    jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
+                    limits=limits,
+                    barred=barred,
+                )
+                if isinstance(step, GiveUp):
+                    if step.out_of_budget:
                         metrics.BUDGET_REFUSED.inc()
                     raise failed
-                case Try(following, pause):
-                    await asyncio.sleep(pause.total_seconds())
-                    if completion_id in self._ended:
-                        raise PlatformError("The completion was cancelled.", reason=Reason.CANCELLED) from failed
-                    # Others may have spent it during the pause.
-                    if self._budget.left < 1:
-                        metrics.BUDGET_REFUSED.inc()
-                        raise failed
-                    self._budget.extra_call()
-                    moved = metrics.RETRIES if following == index else metrics.FAILOVERS
-                    moved.labels(target.provider, failed.reason.value).inc()
-                    index = following
+                following = step.target
+                await asyncio.sleep(step.pause.total_seconds())
+                if completion_id in self._ended:
+                    raise PlatformError("The completion was cancelled.", reason=Reason.CANCELLED) from failed
+                entry = await self._admission.enter(plan.targets[following]) if self._health.outages else Entry.FREELY
+                if entry is not Entry.NOT:
+                    break
+                barred.add(following)
+            # Others may have spent it during the pause.
+            if self._budget.left < 1:
+                metrics.BUDGET_REFUSED.inc()
+                if entry is Entry.AS_PROBE:
+                    self._health.gave_up(plan.targets[following], time.time())
+                raise failed
+            self._budget.extra_call()
+            moved = metrics.RETRIES if following == index else metrics.FAILOVERS
+            moved.labels(target.provider, failed.reason.value).inc()
+            index = following
 
     def _limits_of(self, plan: Plan) -> Limits:
         own = plan.limits.attempts

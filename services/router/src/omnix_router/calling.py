@@ -14,6 +14,7 @@ from omnix_router.adapters import Adapters
 from omnix_router.attempts import Order
 from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, Completed, Embedded, Started
 from omnix_router.errors import may_run_on, silent, too_late
+from omnix_router.health.state import Health
 from omnix_router.patience import Patience
 from omnix_router.reasoning import Wish
 from omnix_router.routing import RouteLimits
@@ -28,8 +29,9 @@ _MAX_ENDINGS = 4096
 class Calling:
     """Makes single attempts."""
 
-    def __init__(self, adapters: Adapters, patience: Patience, idle_timeout: timedelta) -> None:
+    def __init__(self, adapters: Adapters, health: Health, patience: Patience, idle_timeout: timedelta) -> None:
         self._adapters = adapters
+        self._health = health
         self._patience = patience
         self._idle_timeout = idle_timeout
         self._endings: set[asyncio.Task[None]] = set()
@@ -83,7 +85,9 @@ class Calling:
                     hurried = order.remaining <= patience + _SLACK
                     raise (too_late() if hurried else silent(order.target.provider, patience)) from exc
                 raise
-            metrics.first_content(order.target.provider).observe(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            metrics.first_content(order.target.provider).observe(seconds)
+            self._health.first_content(order.target, seconds, time.time())
             return started
 
         return start

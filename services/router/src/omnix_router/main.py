@@ -16,6 +16,10 @@ from omnix_router.catalogue.refreshing import refreshed
 from omnix_router.catalogue.writing import Importer
 from omnix_router.clients import AdapterClient
 from omnix_router.handlers import Cancellations
+from omnix_router.health.admission import Admission
+from omnix_router.health.circuits import Rules
+from omnix_router.health.sharing import Sharing
+from omnix_router.health.state import Health
 from omnix_router.patience import Patience
 from omnix_router.policies import Limits
 from omnix_router.routes_watch import RoutesInForce
@@ -32,10 +36,14 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         adapters = Adapters(
             _clients(settings, stack), catalogue.current, settings.adapter_poll, settings.adapters_within
         )
-        attempts = Attempts(Limits(attempts=settings.attempts))
-        calling = Calling(adapters, _patience(settings), settings.idle_timeout)
+        health = Health(_rules(settings), process.instance_id)
+        sharing = Sharing(messaging, health)
+        attempts = Attempts(Limits(attempts=settings.attempts), Admission(health, sharing.claim))
+        calling = Calling(adapters, health, _patience(settings), settings.idle_timeout)
         cancellations = Cancellations(messaging, attempts)
         messaging.at_connection(cancellations.subscribe)
+        messaging.at_connection(sharing.connected)
+        await stack.enter_async_context(sharing.followed())
         process.readiness.need("adapters", adapters.lacking)
         await stack.enter_async_context(catalogue.watched(settings.catalogue_poll, adapters.know, routes.by))
         await stack.enter_async_context(routes.watched(settings.routes_poll))
@@ -50,6 +58,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             attempts,
             calling,
             cancellations,
+            health,
             settings.completion_deadline,
             strict_reasoning=settings.strict_reasoning,
         )
@@ -73,6 +82,17 @@ def _by_address(adapters: Iterable[AdapterAddress]) -> Mapping[str, frozenset[st
     for adapter in adapters:
         names[adapter.address] = names.get(adapter.address, frozenset()) | {adapter.name}
     return names
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        in_a_row=settings.circuit_failures,
+        share=settings.circuit_share,
+        of_at_least=settings.circuit_calls,
+        window=settings.circuit_window.total_seconds(),
+        cooldown=settings.circuit_cooldown.total_seconds(),
+        longest=settings.circuit_retry_after.total_seconds(),
+    )
 
 
 def _patience(settings: Settings) -> Patience:

@@ -16,7 +16,7 @@ a defect of OmniX                                         next target, else the 
 ========================================================  ==========================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -113,6 +113,7 @@ def decide(
     affordable: bool,
     jitter: float,
     limits: Limits,
+    barred: Set[int] = frozenset(),
 ) -> Try | GiveUp:
     """The next step after the last of ``failures``.
 
@@ -121,25 +122,31 @@ def decide(
     :param remaining: until the caller's deadline.
     :param affordable: the process may make one more extra call.
     :param jitter: from 0 to 1.
+    :param barred: indexes of targets that must not be called now.
     """
-    step = _step(failures, windows, remaining, jitter, limits)
+    step = _step(failures, windows, remaining, jitter, limits, barred)
     if isinstance(step, Try) and not affordable:
         return GiveUp(out_of_budget=True)
     return step
 
 
 def _step(
-    failures: Sequence[Failure], windows: Sequence[int], remaining: timedelta, jitter: float, limits: Limits
+    failures: Sequence[Failure],
+    windows: Sequence[int],
+    remaining: timedelta,
+    jitter: float,
+    limits: Limits,
+    barred: Set[int],
 ) -> Try | GiveUp:
     last = failures[-1]
     kind = kind_of(last.reason)
     if len(failures) >= limits.attempts or remaining <= timedelta(0) or kind is Kind.FINAL:
         return GiveUp()
-    if kind in (Kind.LIMITED, Kind.PASSING):
+    if kind in (Kind.LIMITED, Kind.PASSING) and last.target not in barred:
         pause = _pause_before_same(failures, kind, jitter, limits)
         if pause is not None and pause < remaining:
             return Try(last.target, pause)
-    following = _next_target(failures, windows)
+    following = _next_target(failures, windows, barred)
     return GiveUp() if following is None else Try(following)
 
 
@@ -155,12 +162,12 @@ def _pause_before_same(failures: Sequence[Failure], kind: Kind, jitter: float, l
     return limits.shortest_pause + (limits.longest_pause - limits.shortest_pause) * jitter
 
 
-def _next_target(failures: Sequence[Failure], windows: Sequence[int]) -> int | None:
-    tried = {failure.target for failure in failures}
+def _next_target(failures: Sequence[Failure], windows: Sequence[int], barred: Set[int]) -> int | None:
+    passed = {failure.target for failure in failures} | barred
     # Once the prompt was found too long for a window, no smaller one can hold it, whatever failed since.
     floor = max((windows[f.target] for f in failures if kind_of(f.reason) is Kind.TOO_LONG), default=None)
     for index, window in enumerate(windows):
-        if index not in tried and (floor is None or window > floor):
+        if index not in passed and (floor is None or window > floor):
             return index
     return None
 
@@ -169,16 +176,20 @@ class RetryBudget:
     """At most a fifth of extra calls across the process, with a floor so that the first failures can be retried.
 
     Every completion puts a fifth of a call in, every attempt beyond its first takes one out. Counted in fifths, so that
-    it is exact: over the life of the process, extra calls ≤ completions ÷ 5 + ``FLOOR``. What is saved in good times is
-    bounded, so that a failure after a long quiet does not begin with a storm.
+    it is exact: over the life of the process, extra calls ≤ completions ÷ 5 + ``FLOOR`` + seconds ÷ ``QUIET``. The last
+    is for a quiet process, which would wait long for its fifths: time fills the budget up to the floor. What is saved
+    in good times is bounded, so that a failure after a long quiet does not begin with a storm.
     """
 
     FLOOR = 10
     CEILING = 100
+    QUIET = 10
+    """Seconds for one extra call."""
     _EXTRA = 5
 
     def __init__(self) -> None:
         self._fifths = self.FLOOR * self._EXTRA
+        self._rested = 0.0
 
     @property
     def left(self) -> int:
@@ -187,6 +198,16 @@ class RetryBudget:
 
     def first_call(self) -> None:
         self._fifths = min(self._fifths + 1, self.CEILING * self._EXTRA)
+
+    def rest(self, now: float) -> None:
+        """Let time pass.
+
+        :param now: seconds of a clock that never goes back.
+        """
+        each = self.QUIET / self._EXTRA
+        fifths = int((now - self._rested) / each)
+        self._rested += fifths * each
+        self._fifths = max(self._fifths, min(self._fifths + fifths, self.FLOOR * self._EXTRA))
 
     def extra_call(self) -> None:
         """Take one out; ask ``left`` before."""

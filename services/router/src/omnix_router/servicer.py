@@ -36,6 +36,8 @@ from omnix_router.convert import (
 )
 from omnix_router.fitting import NoneFits
 from omnix_router.handlers import Cancellations
+from omnix_router.health import reporting, state
+from omnix_router.health.convert import report_to_proto
 from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
 from omnix_router.reasoning import Wish
 from omnix_router.routes_watch import RoutesInForce
@@ -57,6 +59,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         attempts: Attempts,
         calling: Calling,
         cancellations: Cancellations,
+        health: state.Health,
         deadline: timedelta,
         *,
         strict_reasoning: bool = False,
@@ -66,6 +69,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._attempts = attempts
         self._calling = calling
         self._cancellations = cancellations
+        self._health = health
         self._deadline = deadline
         self._strict_reasoning = strict_reasoning
         # What takes how long depends on what is asked: a whole answer, its first content, vectors.
@@ -188,6 +192,15 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     ) -> wire.SelectModelsResponse:
         requirements = requirements_from_proto(request.requirements)
         return selection_to_proto(self._chooser.select(requirements), requirements, request.page_size)
+
+    async def ListProviderHealth(
+        self, request: wire.ListProviderHealthRequest, context: grpc.aio.ServicerContext
+    ) -> wire.ListProviderHealthResponse:
+        served = self._adapters.served()
+        reports = reporting.report(self._health, served, time.time(), history=request.include_history)
+        return wire.ListProviderHealthResponse(
+            providers=[report_to_proto(each) for each in reports], window=duration(timedelta(seconds=state.WINDOW))
+        )
 
     def _chosen(self, asked: Asked, speeds: Speeds, *, streamed: bool) -> tuple[Plan, Wish]:
         """The targets that can do what is asked, and what that is of reasoning."""

@@ -83,6 +83,16 @@ class Settings(ServiceSettings):
     idle_timeout: Wait = timedelta(seconds=60)
     strict_reasoning: bool = False
 
+    circuit_failures: int = Field(default=5, ge=1, le=1000)
+    """In a row, after which a target is not called."""
+    circuit_share: float = Field(default=0.5, gt=0, le=1)
+    """Of failures among ``circuit_calls`` or more within ``circuit_window``."""
+    circuit_calls: int = Field(default=20, ge=1, le=1_000_000)
+    circuit_window: Wait = timedelta(seconds=10)
+    circuit_cooldown: Wait = timedelta(seconds=30)
+    circuit_retry_after: Wait = timedelta(minutes=5)
+    """The longest ``Retry-After`` that keeps a circuit open."""
+
     adapter_connect_timeout: Wait = timedelta(seconds=1)
     adapters_within: Wait = timedelta(seconds=5)
     adapter_poll: Wait = timedelta(seconds=10)
