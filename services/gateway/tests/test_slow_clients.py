@@ -1,9 +1,10 @@
 """Clients that read too slowly, or not at all."""
 
 import asyncio
+import json
 from contextlib import suppress
 
-from omnix_gateway.metrics import OPEN_STREAMS
+from omnix_gateway.metrics import IN_HAND, OPEN_STREAMS
 from omnix_kit.testing import eventually
 
 from .conftest import Gateway, Start
@@ -74,6 +75,27 @@ async def test_a_client_that_does_not_take_the_rest_of_an_ended_answer_is_given_
     await eventually(lambda: len(behind.router.playing) == 1)
     await asyncio.gather(*behind.router.playing)
     await eventually(lambda: OPEN_STREAMS._value.get() == 0)
+    writer.close()
+
+
+async def test_a_client_that_does_not_read_its_embeddings_is_given_up(start: Start, behind: Backends) -> None:
+    gateway: Gateway = await start(stalled_client_timeout=0.2)
+    behind.router.vectors = [bytes(4 * 65_536)] * 100
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]), limit=1024)
+    body = json.dumps({"model": "m", "input": ["a"] * 100}).encode()
+    writer.write(
+        b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-omnix-member\r\n"
+        b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    await eventually(lambda: IN_HAND.collect()[0].samples[0].value == 0)
+    received = 0
+    with suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while piece := await reader.read(1024 * 1024):
+                received += len(piece)
+    assert received < 100 * 65_536
     writer.close()
 
 

@@ -71,7 +71,14 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 Completions(
                     router, authenticator, streams, bodies, settings.json_depth, media, Fetching(fetcher)
                 ).route(),
-                EmbeddingRoute(router, authenticator, bodies, settings.embedding_limit, settings.json_depth).route(),
+                EmbeddingRoute(
+                    router,
+                    authenticator,
+                    bodies,
+                    settings.embedding_limit,
+                    settings.json_depth,
+                    settings.stalled_client_timeout.total_seconds(),
+                ).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
                 *selection_routes(router, bodies, settings.json_depth),

@@ -1,6 +1,7 @@
 """``POST /v1/embeddings``."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from omnix_gateway.http.exchange import (
     reply,
     reply_error,
 )
+from omnix_gateway.http.server import ABORT
 from omnix_gateway.identity import Role
 from omnix_gateway.routes.answered import answered_by, cost
 
@@ -45,6 +47,8 @@ class EmbeddingRoute:
     bodies: Bodies
     body_limit: int
     json_depth: int
+    stalled: float
+    """Seconds that a client may take to read what was sent to it, before its connection is cut."""
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler, because an answer of many vectors is written in pieces."""
@@ -86,7 +90,8 @@ class EmbeddingRoute:
                         *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
                         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
                     ]
-                    await _send(send, headers, response, base64=request.encoding_format == "base64")
+                    patient = _Patient(send, scope[ABORT], self.stalled)
+                    await _send(patient, headers, response, base64=request.encoding_format == "base64")
         except OmnixError as exc:
             if exchange.status:
                 raise
@@ -95,6 +100,22 @@ class EmbeddingRoute:
                 told.append((b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()))
             told.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
             await reply_error(send, exc, None, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    """Sends to a client that reads. One that does not would keep a large answer in memory for as long as it likes."""
+
+    send: Send
+    abort: Callable[[], None]
+    stalled: float
+
+    async def __call__(self, message: Any) -> None:
+        timer = asyncio.get_running_loop().call_later(self.stalled, self.abort)
+        try:
+            await self.send(message)
+        finally:
+            timer.cancel()
 
 
 async def _send(send: Send, headers: Headers, response: convert.EmbedResponse, *, base64: bool) -> None:
