@@ -1,5 +1,6 @@
 """Tables of what is asked in OmniX's words and what it is in the format's."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -441,3 +442,11 @@ def test_schema_goes_where_the_server_looks_for_it() -> None:
 def test_refusal_is_text_for_servers_that_have_no_word_for_it(message: Message, content: object) -> None:
     [sent] = body(asking(message), COMPATIBLE)["messages"]
     assert sent == {"role": "assistant", "content": content}
+
+
+@pytest.mark.parametrize("depth", range(985, 1000))
+def test_schema_of_any_depth_is_translated_or_refused(depth: int) -> None:
+    """What can just be read is a few levels deeper in the body."""
+    schema = '{"a":' * depth + "1" + "}" * depth
+    with suppress(InvalidRequest):
+        assert request_body(asking(tools=(Tool("f", parameters_json=schema),)), ATTEMPT, STRICT, stream=False)

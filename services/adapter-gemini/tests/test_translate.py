@@ -1,5 +1,6 @@
 """Tables of what is said in OmniX's words and what it is in Gemini's."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -481,3 +482,12 @@ def test_older_models_are_told_no_level_of_effort_and_no_detail() -> None:
         with pytest.raises(UnsupportedParameter) as refused:
             body(request, OLD)
         assert refused.value.param == param
+
+
+@pytest.mark.parametrize("depth", range(985, 1000))
+def test_schema_of_any_depth_is_translated_or_refused(depth: int) -> None:
+    """What can just be read is a few levels deeper in the body."""
+    schema = '{"a":' * depth + "1" + "}" * depth
+    request = asking(USER, tools=(Tool("f", parameters_json=schema),))
+    with suppress(InvalidRequest):
+        assert request_body(request, attempt(NEW), Service.DEVELOPER)

@@ -52,7 +52,10 @@ def request_body(request: CompletionRequest, attempt: Attempt, service: Service)
         if labels:
             body["labels"] = labels
     _add_vendor_parameters(body, request, service)
-    return _encode(body)
+    try:
+        return _encode(body)
+    except RecursionError as exc:
+        raise InvalidRequest("The request is nested too deep.") from exc
 
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}")

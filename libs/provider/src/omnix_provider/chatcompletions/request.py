@@ -72,7 +72,10 @@ def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect,
     for name in dialect.lacks:
         if name in body and body.pop(name) != _GIVEN_BY_ALL.get(name):
             raise unsupported(name)
-    return _encode(body)
+    try:
+        return _encode(body)
+    except RecursionError as exc:
+        raise InvalidRequest("The request is nested too deep.") from exc
 
 
 _GIVEN_BY_ALL: Mapping[str, object] = {"n": 1, "parallel_tool_calls": True}
