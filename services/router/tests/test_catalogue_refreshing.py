@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,3 +46,13 @@ async def test_token_in_the_address_is_neither_logged_nor_left_for_everybody_to_
         assert "/map.json?…" in str([vars(record) for record in caplog.records])
         assert "hunter2" not in str([vars(record) for record in caplog.records])
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("year", [2099, 9999])
+async def test_clock_that_was_ahead_puts_off_no_import(server: PriceServer, tmp_path: Path, year: int) -> None:
+    file = tmp_path / "imported-catalogue.json"
+    server.answer = content(json.dumps({"brand-new": entry()}).encode())
+    ahead = datetime(year, 12, 31, 23, tzinfo=UTC)
+    Importer(file).run(server.address(), ahead, lambda _, __: None)
+    async with refreshed(Importer(file), server.address(), SOON * 10):
+        await eventually(lambda: len(server.asked) > 1)

@@ -45,7 +45,8 @@ async def _refresh(importer: Importer, address: str, every: timedelta) -> None:
         _age_since(last)
     wait = random.uniform(0, 1) * min(_FIRST, every / 10)  # noqa: S311
     if last is not None:
-        wait = max(wait, last + _jittered(every) - datetime.now(UTC))
+        # A clock that was ahead at the last import must not put off the next one.
+        wait = max(wait, _jittered(every) - max(datetime.now(UTC) - last, timedelta(0)))
     while True:
         await asyncio.sleep(wait.total_seconds())
         try:
