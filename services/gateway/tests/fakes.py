@@ -126,6 +126,8 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
     vectors: list[bytes] | None = None
     """What Embed answers; two numbers for each input unless set."""
     plan: pb.ReasoningPlan | None = None
+    route: str = ""
+    policy: str = ""
     started: list[router_service_pb2.StartCompletionRequest] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     error: OmnixError | None = None
@@ -160,6 +162,8 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             cost_micros=1234,
             sandbox=self.sandbox,
             reasoning=self.plan,
+            route=self.route,
+            policy=self.policy,
         )
 
     async def StartCompletion(
@@ -180,6 +184,8 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
             sender_id=SENDER,
             sandbox=self.sandbox,
             reasoning=self.plan,
+            route=self.route,
+            policy=self.policy,
         )
         response.idle_timeout.FromMilliseconds(int(self.idle_timeout * 1000))
         return response

@@ -30,7 +30,10 @@ class _CallersWords:
 
 
 class Router:
-    """Chooses who answers."""
+    """Chooses who answers.
+
+    ``within`` is how long the caller waits, where it says so and it is shorter than everybody's.
+    """
 
     def __init__(self, remote: Remote, timeout: timedelta, completion_timeout: timedelta) -> None:
         self._remote = remote
@@ -39,32 +42,48 @@ class Router:
         self._stub = router_service_pb2_grpc.RouterServiceStub(remote.channel)
 
     async def complete(
-        self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest
+        self,
+        completion_id: str,
+        caller: Caller,
+        request: completion_pb2.CompletionRequest,
+        within: timedelta | None = None,
     ) -> router_service_pb2.CompleteResponse:
         asked = router_service_pb2.CompleteRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request
         )
         with _CallersWords():
-            return await self._remote.call(self._stub.Complete, asked, timeout=self._completion_timeout)
+            return await self._remote.call(self._stub.Complete, asked, timeout=self._until(within))
 
     async def start(
-        self, completion_id: str, caller: Caller, request: completion_pb2.CompletionRequest, chunk_subject: str
+        self,
+        completion_id: str,
+        caller: Caller,
+        request: completion_pb2.CompletionRequest,
+        chunk_subject: str,
+        within: timedelta | None = None,
     ) -> router_service_pb2.StartCompletionResponse:
         """Answers when the first content is there."""
         asked = router_service_pb2.StartCompletionRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request, chunk_subject=chunk_subject
         )
         with _CallersWords():
-            return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._completion_timeout)
+            return await self._remote.call(self._stub.StartCompletion, asked, timeout=self._until(within))
 
     async def embed(
-        self, completion_id: str, caller: Caller, request: embedding_pb2.EmbeddingRequest
+        self,
+        completion_id: str,
+        caller: Caller,
+        request: embedding_pb2.EmbeddingRequest,
+        within: timedelta | None = None,
     ) -> router_service_pb2.EmbedResponse:
         asked = router_service_pb2.EmbedRequest(
             completion_id=completion_id, caller=caller_to_proto(caller), request=request
         )
         with _CallersWords():
-            return await self._remote.call(self._stub.Embed, asked, timeout=self._completion_timeout)
+            return await self._remote.call(self._stub.Embed, asked, timeout=self._until(within))
+
+    def _until(self, within: timedelta | None) -> timedelta:
+        return self._completion_timeout if within is None else min(within, self._completion_timeout)
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         asked = router_service_pb2.CancelCompletionRequest(completion_id=completion_id, cause=cause)

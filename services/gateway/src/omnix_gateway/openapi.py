@@ -14,6 +14,7 @@ from omnix_gateway.chat.sse import ErrorEvent
 from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
+from omnix_gateway.preferences.translate import TIMEOUT
 from omnix_gateway.selection.schema import ModelSelection, SelectionRequest
 
 _REF: Final = "#/components/schemas/{name}"
@@ -58,10 +59,13 @@ _COMPLETION_HEADERS: Final = (
     Header("x-omnix-attempt-errors", "The attempts that failed: `provider/model=reason`, comma separated."),
     Header("x-omnix-cost", "Cost in US dollars as a decimal string; unary answers of models with a price."),
     Header("x-omnix-cost-micros", "The same in millionths."),
+    Header("x-omnix-route", "The route that chose who answered."),
+    Header("x-omnix-policy", "How it ordered its targets: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`."),
     Header("x-omnix-sandbox", "`true` when the sandbox answered in place of the vendor."),
     Header("openai-processing-ms", "Time to the answer's beginning."),
 )
 
+_TIMEOUT_HEADER: Final = Header(TIMEOUT, "How long the caller waits for the answer or its first content, in seconds.")
 _REASONING_HEADERS: Final = (
     Header("x-omnix-mode", "The compute mode that was honoured."),
     Header(
@@ -82,7 +86,10 @@ OPERATIONS: Final = (
         body=ChatRequest,
         errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
         streamed=True,
-        headers=(Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),),
+        headers=(
+            Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),
+            _TIMEOUT_HEADER,
+        ),
         answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS),
     ),
     Operation(
@@ -95,6 +102,7 @@ OPERATIONS: Final = (
         body=EmbeddingRequest,
         errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
         description="One vector for each input, in their order.",
+        headers=(_TIMEOUT_HEADER,),
         answer_headers=_COMPLETION_HEADERS,
     ),
     Operation(

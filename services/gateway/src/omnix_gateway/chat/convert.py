@@ -35,6 +35,8 @@ from omnix_gateway.chat.schema import (
     UserMessage,
 )
 from omnix_gateway.errors import invalid
+from omnix_gateway.preferences.convert import preferences_to_proto
+from omnix_gateway.preferences.translate import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,11 @@ def request_to_proto(request: ChatRequest, media: Media) -> pb.CompletionRequest
 
 
 def _request(request: ChatRequest, media: Media) -> pb.CompletionRequest:
+    model, *fallbacks = models(request.model, request.models)
     proto = pb.CompletionRequest(
-        model=request.model,
+        model=model,
+        fallback_models=fallbacks,
+        provider_preferences=None if request.provider is None else preferences_to_proto(request.provider),
         messages=[_message(message, index, media) for index, message in enumerate(request.messages)],
         max_output_tokens=translate.max_output_tokens(request),
         seed=request.seed,

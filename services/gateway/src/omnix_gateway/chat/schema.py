@@ -253,14 +253,35 @@ class ReasoningOptions(Wire):
     include: bool | None = None
 
 
+Names = Annotated[list[Name], Meta(min_length=1, max_length=50)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class ProviderPreferences(Wire):
+    """Which providers may answer and which come first, in OpenRouter's words.
+
+    `order` are tried first, `only` are the only ones allowed, `ignore` are not. With `allow_fallbacks` false only those
+    of `order` are called, or else the first choice.
+    """
+
+    order: Names | None = None
+    only: Names | None = None
+    ignore: Names | None = None
+    sort: Literal["price", "latency"] | None = None
+    allow_fallbacks: bool | None = None
+
+
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1, le=_INT32)]
 
 
-class ChatRequest(Wire):
-    """What is asked of a model."""
+class ChatRequest(Wire, kw_only=True):
+    """What is asked of a model: `model`, or the first of `models`; the others are its fallbacks, in order.
 
-    model: Name
+    `timeout` is in seconds, until the answer or a stream's first content.
+    """
+
+    model: Name = ""
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -302,7 +323,12 @@ class ChatRequest(Wire):
     moderation: Raw = msgspec.field(default_factory=Raw)
     web_search_options: Raw = msgspec.field(default_factory=Raw)
 
+    # OpenRouter's.
+    models: Annotated[list[Name], Meta(min_length=1, max_length=10)] | None = None
+    provider: ProviderPreferences | None = None
+
     # OmniX's own.
+    timeout: Seconds | None = None
     mode: Literal["flash", "think", "ultra-think"] | None = None
     reasoning: ReasoningOptions | None = None
     top_k: Count | None = None

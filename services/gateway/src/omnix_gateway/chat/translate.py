@@ -31,6 +31,7 @@ from omnix_gateway.chat.schema import (
     VideoUrl,
 )
 from omnix_gateway.errors import invalid, unsupported
+from omnix_gateway.preferences.translate import models, refuse_contradictions
 
 VENDOR_PARAMETERS: Final = (
     "logit_bias",
@@ -66,6 +67,9 @@ _NOTHING = (b"", b"null")
 
 def refuse_what_is_not_honoured(request: ChatRequest) -> None:
     """Name the first parameter that OmniX understands and cannot honour, and the first that contradicts another."""
+    asked = models(request.model, request.models)
+    if request.provider is not None:
+        refuse_contradictions(request.provider, asked)
     if _not_carried(request) != _NONE_NOT_CARRIED:
         for name, because in _ONLY_ON_REQUEST.items():
             if is_given(getattr(request, name)):

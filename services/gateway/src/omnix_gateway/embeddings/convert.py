@@ -15,6 +15,7 @@ from omnix_gateway.chat.answer import decimal
 from omnix_gateway.embeddings import translate
 from omnix_gateway.embeddings.schema import EmbeddingRequest, EmbeddingUsage
 from omnix_gateway.errors import invalid
+from omnix_gateway.preferences.convert import preferences_to_proto
 
 EmbedResponse = router_service_pb2.EmbedResponse
 
@@ -47,6 +48,7 @@ def request_to_proto(request: EmbeddingRequest) -> pb.EmbeddingRequest:
             purpose=None if purpose is None else _PURPOSES[purpose],
             metadata=request.metadata or {},
             end_user=request.user or "",
+            provider_preferences=None if request.provider is None else preferences_to_proto(request.provider),
         )
     except UnicodeEncodeError:
         raise invalid("A text contains half of a surrogate pair, which is not valid Unicode.", "input") from None

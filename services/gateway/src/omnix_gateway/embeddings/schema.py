@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from omnix_gateway.chat.schema import Name, Wire
+from omnix_gateway.chat.schema import Name, ProviderPreferences, Seconds, Wire
 
 MOST_INPUTS = 2048
 MOST_DIMENSIONS = 65_536
@@ -15,7 +15,7 @@ Tokens = Annotated[list[Token], Meta(min_length=1, max_length=MOST_DIMENSIONS)]
 
 
 class EmbeddingRequest(Wire):
-    """`input` is a text, tokens of the model's vocabulary, or a list of either."""
+    """`input` is a text, tokens of the model's vocabulary, or a list of either; `timeout` is in seconds."""
 
     model: Name
     input: str | Annotated[list[str | Token | Tokens], Meta(min_length=1)]
@@ -23,7 +23,11 @@ class EmbeddingRequest(Wire):
     dimensions: Annotated[int, Meta(ge=1, le=MOST_DIMENSIONS)] | None = None
     user: str | None = None
 
+    # OpenRouter's.
+    provider: ProviderPreferences | None = None
+
     # OmniX's own.
+    timeout: Seconds | None = None
     metadata: dict[str, str] | None = None
     purpose: Literal["query", "document", "similarity", "classification", "clustering"] | None = None
     input_type: (

@@ -7,6 +7,7 @@ from typing import Final
 from omnix_gateway.chat.translate import check_metadata
 from omnix_gateway.embeddings.schema import MOST_INPUTS, EmbeddingRequest
 from omnix_gateway.errors import invalid
+from omnix_gateway.preferences.translate import refuse_contradictions
 
 _NUMBER_BYTES: Final = 4
 
@@ -61,9 +62,11 @@ def purpose(request: EmbeddingRequest) -> str | None:
 
 
 def refuse_what_is_not_honoured(request: EmbeddingRequest, count: int, most_bytes: int) -> None:
-    """Refuse labels that are none, and vectors that would not fit into one answer."""
+    """Refuse labels that are none, contradictions, and vectors that would not fit into one answer."""
     if request.metadata is not None:
         check_metadata(request.metadata)
+    if request.provider is not None:
+        refuse_contradictions(request.provider, (request.model,))
     if request.dimensions is not None and count * request.dimensions * _NUMBER_BYTES > most_bytes:
         most = most_bytes // (request.dimensions * _NUMBER_BYTES)
         raise invalid(f"With {request.dimensions} dimensions, 'input' may hold at most {most}.", "input")

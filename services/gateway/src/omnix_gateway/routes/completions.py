@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -39,7 +40,8 @@ from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity, Role
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.policies import OnDisconnect, on_disconnect
-from omnix_gateway.routes.answered import answered_by, cost, header_text
+from omnix_gateway.preferences.translate import TIMEOUT, models, timeout
+from omnix_gateway.routes.answered import answered_by, cost, header_text, left
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.streaming.streams import OpenStream, Streams
 
@@ -87,7 +89,8 @@ class Completions:
             with self.bodies.in_hand() as in_hand:
                 request = self._request(await in_hand.read(scope, receive, media=True))
                 completion_id = exchange.completion_id = uuid7()
-                exchange.model = request.model
+                exchange.model = models(request.model, request.models)[0]
+                within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
                 policy = on_disconnect(header(scope, ON_DISCONNECT.encode())) if request.stream else None
                 media = Media(self.media)
                 proto = convert.request_to_proto(request, media)
@@ -95,10 +98,10 @@ class Completions:
                     with WhileConnected(scope):
                         await self._fetch(media, identity, proto, in_hand)
                 if policy is not None:
-                    await self._stream(scope, receive, send, identity, request, proto, policy)
+                    await self._stream(scope, receive, send, identity, request, proto, policy, within)
                 else:
                     with WhileConnected(scope):
-                        await self._unary(send, exchange, identity, proto)
+                        await self._unary(send, exchange, identity, proto, within)
         except OmnixError as exc:
             if exchange.status:
                 raise
@@ -119,9 +122,14 @@ class Completions:
             put_fetched(proto, sought, fetched.data, fetched.media_type)
 
     async def _unary(
-        self, send: Send, exchange: Exchange, identity: Identity, request: convert.CompletionRequest
+        self,
+        send: Send,
+        exchange: Exchange,
+        identity: Identity,
+        request: convert.CompletionRequest,
+        within: timedelta | None,
     ) -> None:
-        response = await self.router.complete(exchange.completion_id, identity.caller, request)
+        response = await self.router.complete(exchange.completion_id, identity.caller, request, left(within, exchange))
         body = _encoder.encode(convert.completion_from_proto(response, exchange.completion_id))
         headers = _headers(exchange, response)
         headers.append((b"content-type", b"application/json"))
@@ -138,6 +146,7 @@ class Completions:
         request: ChatRequest,
         proto: convert.CompletionRequest,
         policy: OnDisconnect,
+        within: timedelta | None,
     ) -> None:
         exchange = exchange_of(scope)
         completion_id = exchange.completion_id
@@ -146,7 +155,7 @@ class Completions:
             try:
                 with WhileConnected(scope):
                     started = await self.router.start(
-                        completion_id, identity.caller, proto, streams.subject(completion_id)
+                        completion_id, identity.caller, proto, streams.subject(completion_id), left(within, exchange)
                     )
             except (CallerError, ProviderError):
                 raise  # so says the router of every attempt: none goes on
@@ -196,7 +205,13 @@ def _headers(exchange: Exchange, answered: convert.CompleteResponse | Started) -
     used = convert.reasoning_used(answered)
     headers: Headers = [
         (b"x-omnix-completion-id", b"chatcmpl-" + exchange.completion_id.encode()),
-        *answered_by(answered.model, answered.attempts, sandbox=answered.sandbox),
+        *answered_by(
+            answered.model,
+            answered.attempts,
+            sandbox=answered.sandbox,
+            route=answered.route,
+            policy=answered.policy,
+        ),
         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
     ]
     if used.mode:

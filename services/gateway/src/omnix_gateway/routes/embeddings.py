@@ -25,12 +25,14 @@ from omnix_gateway.http.exchange import (
     Send,
     WhileConnected,
     exchange_of,
+    header,
     reply,
     reply_error,
 )
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.identity import Role
-from omnix_gateway.routes.answered import answered_by, cost
+from omnix_gateway.preferences.translate import TIMEOUT, timeout
+from omnix_gateway.routes.answered import answered_by, cost, left
 
 PATH: Final = "/v1/embeddings"
 _AT_ONCE: Final = 256 * 1024
@@ -78,15 +80,24 @@ class EmbeddingRoute:
                 request = decode(body, _decoder, self.json_depth)
                 exchange.completion_id = uuid7()
                 exchange.model = request.model
+                within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
                 asked = convert.request_to_proto(request)
                 with WhileConnected(scope):
-                    response = await self.router.embed(exchange.completion_id, identity.caller, asked)
+                    response = await self.router.embed(
+                        exchange.completion_id, identity.caller, asked, left(within, exchange)
+                    )
                     convert.refuse_wrong_count(response, asked)
                     exchange.model = response.model
                     headers: Headers = [
                         (b"content-type", b"application/json"),
                         (b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()),
-                        *answered_by(response.model, response.attempts, sandbox=response.sandbox),
+                        *answered_by(
+                            response.model,
+                            response.attempts,
+                            sandbox=response.sandbox,
+                            route=response.route,
+                            policy=response.policy,
+                        ),
                         *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
                         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
                     ]
