@@ -223,6 +223,11 @@ def test_entry_that_makes_no_sense_is_left_out_and_told(entry: dict[str, Any], w
     assert list(found.models) == [("openai", "good")]
 
 
+def test_what_the_map_has_no_word_for_is_left_to_the_vendor() -> None:
+    assert one("gpt-4").capabilities == ["text", "system", "json", "logprobs", "streaming"]
+    assert one("meta.llama4", litellm_provider="bedrock").capabilities == ["text", "system", "streaming"]
+
+
 def test_detail_of_zero_is_unknown_and_makes_no_token_free() -> None:
     details = {
         "cache_read_input_token_cost": 0,

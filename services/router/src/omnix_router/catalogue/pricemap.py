@@ -50,6 +50,8 @@ _ABILITIES = {
     "reasoning": "supports_reasoning",
     "cache": "supports_prompt_caching",
 }
+_UNSAID = ("json", "logprobs")
+"""The map has no word for them alone, so the vendor is asked."""
 _MILLION = 1_000_000
 _SIX_PLACES = Decimal("0.000001")
 _MAX_NAME = 256
@@ -147,6 +149,8 @@ def _model(provider: str, name: str, entry: Mapping[str, Any], day: date) -> Mod
     abilities = [ours for ours, theirs in _ABILITIES.items() if _is(entry, theirs)]
     if entry.get("supports_system_messages") is not False:
         abilities.append("system")
+    if provider != "bedrock":  # whose adapter refuses them
+        abilities += [unsaid for unsaid in _UNSAID if unsaid not in abilities]
     return ModelEntry(
         model=name,
         provider=provider,
