@@ -484,7 +484,7 @@ def test_older_models_are_told_no_level_of_effort_and_no_detail() -> None:
         assert refused.value.param == param
 
 
-@pytest.mark.parametrize("depth", range(985, 1000))
+@pytest.mark.parametrize("depth", range(900, 1000))
 def test_schema_of_any_depth_is_translated_or_refused(depth: int) -> None:
     """What can just be read is a few levels deeper in the body."""
     schema = '{"a":' * depth + "1" + "}" * depth
