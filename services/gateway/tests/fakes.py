@@ -13,7 +13,7 @@ from omnix.account.v1 import account_pb2, account_service_pb2, account_service_p
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import heartbeat_pb2
-from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
+from omnix.router.v1 import health_pb2, router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from omnix_kit import streams, subjects
 from omnix_kit.convert import error_to_proto
@@ -143,6 +143,7 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
     models: list[router_pb2.Model] = field(default_factory=list)
     selected: list[router_service_pb2.SelectModelsRequest] = field(default_factory=list)
     selection: router_service_pb2.SelectModelsResponse = field(default_factory=router_service_pb2.SelectModelsResponse)
+    health: list[health_pb2.ProviderHealth] = field(default_factory=list)
     playing: set["asyncio.Task[None]"] = field(default_factory=set)
     publishers: list[Publisher] = field(default_factory=list)
 
@@ -231,6 +232,16 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
         self, request: router_service_pb2.ListModelsRequest, context: grpc.aio.ServicerContext
     ) -> router_service_pb2.ListModelsResponse:
         return router_service_pb2.ListModelsResponse(models=self.models)
+
+    async def ListProviderHealth(
+        self, request: router_service_pb2.ListProviderHealthRequest, context: grpc.aio.ServicerContext
+    ) -> router_service_pb2.ListProviderHealthResponse:
+        answer = router_service_pb2.ListProviderHealthResponse(providers=self.health)
+        answer.window.seconds = 300
+        if not request.include_history:
+            for provider in answer.providers:
+                del provider.history[:]
+        return answer
 
     async def GetModel(
         self, request: router_service_pb2.GetModelRequest, context: grpc.aio.ServicerContext

@@ -103,6 +103,10 @@ class Router:
     async def select(self, asked: router_service_pb2.SelectModelsRequest) -> router_service_pb2.SelectModelsResponse:
         return await self._remote.call(self._stub.SelectModels, asked, timeout=self._timeout)
 
+    async def provider_health(self, *, history: bool) -> router_service_pb2.ListProviderHealthResponse:
+        asked = router_service_pb2.ListProviderHealthRequest(include_history=history)
+        return await self._remote.call(self._stub.ListProviderHealth, asked, timeout=self._timeout)
+
 
 class Accounts:
     """Knows whose key it is."""

@@ -25,6 +25,7 @@ from omnix_gateway.routes.embeddings import EmbeddingRoute
 from omnix_gateway.routes.health import health_routes
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.models import model_routes
+from omnix_gateway.routes.providers import provider_routes
 from omnix_gateway.routes.selection import selection_routes
 from omnix_gateway.routes.streams import StreamRoutes
 from omnix_gateway.routes.usage import usage_routes
@@ -81,6 +82,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 ).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
+                *provider_routes(router),
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
                 *key_routes(accounts, bodies, settings.json_depth),

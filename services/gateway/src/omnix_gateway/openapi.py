@@ -15,6 +15,7 @@ from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
+from omnix_gateway.providers.schema import HealthQuery, ProviderHealthList
 from omnix_gateway.selection.schema import ModelSelection, SelectionRequest
 
 _REF: Final = "#/components/schemas/{name}"
@@ -154,6 +155,20 @@ OPERATIONS: Final = (
         description=(
             "The cheapest of like quality comes first. Asking for the model `auto` has a request answered by the first "
             "of these, with requirements read off the request itself."
+        ),
+    ),
+    Operation(
+        "get",
+        "/v1/providers/health",
+        "list_provider_health",
+        "Models",
+        "Tell how the providers fare.",
+        ProviderHealthList,
+        query=HealthQuery,
+        errors=(400, 401, 503),
+        description=(
+            "While a model's circuit is open it is not called. Circuits and history are known to all routers together; "
+            "calls and times are those of the router that answers."
         ),
     ),
     Operation(

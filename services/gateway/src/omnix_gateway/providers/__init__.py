@@ -1,0 +1,1 @@
+"""How the providers behind the router fare, as the API tells it."""
