@@ -72,7 +72,7 @@ def test_recorded_errors(name: str, reason: Reason, retry_after: timedelta | Non
             told("RESOURCE_EXHAUSTED", {"@type": f"{TYPE}QuotaFailure", "violations": [{"quotaValue": "0"}]}),
             Reason.PROVIDER_QUOTA_EXHAUSTED,
         ),
-        (499, told("CANCELLED"), Reason.INVALID_REQUEST),
+        (499, told("CANCELLED"), Reason.PROVIDER_UNAVAILABLE),
         (500, told("INTERNAL"), Reason.PROVIDER_UNAVAILABLE),
         (501, told("UNIMPLEMENTED"), Reason.INVALID_REQUEST),
         (502, b"<html>Bad gateway</html>", Reason.PROVIDER_UNAVAILABLE),

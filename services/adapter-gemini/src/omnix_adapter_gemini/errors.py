@@ -16,7 +16,15 @@ from datetime import datetime, timedelta
 import msgspec
 from google.genai import errors as sdk
 from omnix_kit.errors import OmnixError
-from omnix_provider.errors import AuthFailed, ContextTooLong, InvalidRequest, QuotaExhausted, RateLimited, TimedOut
+from omnix_provider.errors import (
+    AuthFailed,
+    ContextTooLong,
+    InvalidRequest,
+    QuotaExhausted,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+)
 from omnix_provider.statuses import error_of_status, readable, retry_delay
 
 from omnix_adapter_gemini import wire
@@ -95,6 +103,8 @@ def _error(status: int, said: wire.Error, provider: str, asked: Asked, retry_aft
             return QuotaExhausted(message, provider=provider, provider_status=status)
         case 429:
             return RateLimited(message, provider=provider, provider_status=status, retry_after=delay)
+        case 499:  # Google's own doing under load, since who leaves reads no answer: google-gemini/gemini-cli#20309
+            return Unavailable(message, provider=provider, provider_status=status, retry_after=delay)
         case 501:
             return InvalidRequest(message, provider=provider, provider_status=status)
         case 504:
