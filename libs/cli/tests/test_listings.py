@@ -48,6 +48,23 @@ def shown(table: Table) -> list[str]:
     return [" ".join(line.split()) for line in out.getvalue().splitlines()]
 
 
+def test_narrow_screen_cuts_no_number_and_no_name() -> None:
+    model = {
+        "id": "bedrock/global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "aliases": ["global.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"],
+        "owned_by": "bedrock",
+        "context_window": 200_000,
+        "pricing": {"currency": "USD", "input": "3.000000", "output": "15.000000", "tiers": [{}]},
+        "reasoning": {"modes": ["flash", "think", "ultra-think"]},
+    }
+    screen = StringIO()
+    known = msgspec.json.decode(msgspec.json.encode([model]), type=list[listings.Model])
+    Console(file=screen, width=80).print(listings.models(known))
+    written = screen.getvalue()
+    assert "…" not in written
+    assert "200,000  3 USD+  15 USD+" in written
+
+
 def test_models_show_prices_that_rise_modes_and_what_embeds() -> None:
     known = [
         {
@@ -62,8 +79,8 @@ def test_models_show_prices_that_rise_modes_and_what_embeds() -> None:
     ]
     rows = shown(listings.models(msgspec.json.decode(msgspec.json.encode(known), type=list[listings.Model])))
     assert rows[1:] == [
-        "gemini/gemini-2.5-pro google 1,048,576 1.250000 USD+ 10.000000 USD+ think, ultra-think",
-        "openai/e 0.020000 USD 0 USD embeddings, SANDBOX",
+        "gemini/gemini-2.5-pro google 1,048,576 1.25 USD+ 10 USD+ think, ultra-think",
+        "openai/e 0.02 USD 0 USD embeddings, SANDBOX",
     ]
 
 

@@ -110,8 +110,8 @@ def models(found: list[Model]) -> Table:
             ", ".join(model.aliases),
             model.owned_by,
             "" if model.context_window is None else f"{model.context_window:,}",
-            "" if price is None else f"{price.input} {price.currency}{more}",
-            "" if price is None else f"{price.output} {price.currency}{more}",
+            "" if price is None else f"{_short(price.input)} {price.currency}{more}",
+            "" if price is None else f"{_short(price.output)} {price.currency}{more}",
             "" if model.reasoning is None else ", ".join(model.reasoning.modes),
             ", ".join(notes),
         )
@@ -176,10 +176,15 @@ def _day(seconds: int | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _short(amount: str) -> str:
+    """Without the zeros at the end, which say nothing of a price for a million."""
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount
+
+
 def _table(*columns: str) -> Table:
-    """A column that begins with ``>`` is set to the right."""
+    """A column that begins with ``>`` is set to the right. On narrow screens words are folded, and no number is cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     return table
