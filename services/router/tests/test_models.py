@@ -29,6 +29,13 @@ async def test_list_holds_current_models_of_served_providers_and_routes(router: 
     assert "team-a/*" not in models
 
 
+async def test_models_that_embed_list_no_modes(router: Router) -> None:
+    models = {name: one.model for name, one in (await router.models()).items()}
+    assert "embeddings" in models["openai/text-embedding-3-small"].capabilities
+    assert not models["openai/text-embedding-3-small"].HasField("reasoning")
+    assert len(models["openai/gpt-4o-mini"].reasoning.modes) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

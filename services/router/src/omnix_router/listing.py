@@ -100,7 +100,8 @@ def _model(model: Model, names: Names, routes: Routes, sandboxes: Set[str], now:
         released=model.released,
         retires=model.retires,
         sandbox=model.provider in sandboxes,
-        reasoning=model.reasoning,
+        # To "none" belongs a mode, which embeddings do not take.
+        reasoning=None if model.embeds else model.reasoning,
     )
 
 
