@@ -91,11 +91,19 @@ class Suite:
             if any(service.phase is not state.Phase.READY for service in self.state().services.values()):
                 return False
             try:
-                return (await self.http.get(f"{self.url}/readyz", timeout=2)).status_code == 200
+                ready = (await self.http.get(f"{self.url}/readyz", timeout=2)).status_code == 200
+                return ready and await self._adapters_heard()
             except httpx.HTTPError:
                 return False
 
         await eventually(ready, within)
+
+    async def _adapters_heard(self) -> bool:
+        """Whether the router knows what each adapter serves; it is ready a little earlier."""
+        port = self.state().services["router"].ports["ops"]
+        metrics = (await self.http.get(f"http://127.0.0.1:{port}/metrics", timeout=2)).text
+        heard = [line for line in metrics.splitlines() if line.startswith("omnix_router_adapter_heard{")]
+        return bool(heard) and all(float(line.rpartition(" ")[2]) == 1 for line in heard)
 
     # Hurting it
 
