@@ -34,6 +34,34 @@ strict_reasoning = true
 [routes.unable]
 targets = ["lab/plain", "lab/vectors"]
 
+[routes.cheap]
+policy = "cheapest"
+targets = ["openai/gpt-4.1", "openai/gpt-4o-mini"]
+
+[routes.kept]
+policy = "weighted"
+sticky = "conversation"
+targets = ["openai/gpt-4o", "other/model"]
+
+[routes.quickest]
+policy = "fastest"
+targets = ["openai/sandbox-slow", "other/quick"]
+
+[routes.ruled]
+targets = ["openai/gpt-4o"]
+
+[[routes.ruled.rules]]
+when = { mode = "think", metadata = { a = "b" }, tenant = "t" }
+targets = ["other/thinking"]
+
+[[routes.ruled.rules]]
+when = { modality = "image" }
+targets = ["other/seeing"]
+
+[[routes.ruled.rules]]
+when = { min_input_tokens = 1000 }
+targets = ["other/long"]
+
 [routes.points]
 targets = ["lab/vectors", "other/vectors"]
 """
