@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -226,6 +227,23 @@ async def test_requirement_that_is_none_is_refused_by_name(chosen: Chosen, field
     with pytest.raises(OmnixError) as caught:
         await select(chosen.router, **fields)
     assert (caught.value.reason, caught.value.param) == (Reason.INVALID_REQUEST, param)
+
+
+async def test_model_whose_circuit_is_open_is_left_out(tmp_path: Path, nats: NatsServer) -> None:
+    (tmp_path / "catalogue.toml").write_text(CATALOGUE)
+    async with FakeAdapter("works") as works:
+        settings = {"OMNIX_CATALOGUE_FILE": str(tmp_path / "catalogue.toml"), "OMNIX_CIRCUIT_FAILURES": "2"}
+        async with running(tmp_path, nats, f"works={works.address}", **settings) as router:
+            await eventually(lambda: "an adapter serves a provider" in router.log())
+            works.script = [fail(Reason.PROVIDER_UNAVAILABLE, status=500, provider="works")] * 2
+            with pytest.raises(OmnixError):
+                await router.complete("works/strong")
+
+            async def is_left_out() -> bool:
+                found = await select(router)
+                return {rejection.lack: rejection.count for rejection in found.rejections} == {"unavailable": 1}
+
+            await eventually(is_left_out)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ from omnix_router.selection import Health
 from omnix_router.speeds import Speeds
 
 _MAX_MODELS = 10
+_TELLING_CALLS = 20
+"""A share of fewer is not believed when models are compared."""
 SERVICE = "omnix.router.v1.RouterService"
 
 
@@ -250,7 +252,13 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     def _faring(self, target: str) -> Health:
         seconds = self._streamed.of(target, time.monotonic())
-        return Health(first_content=None if seconds is None else timedelta(seconds=seconds))
+        figures = self._health.figures(target, time.time())
+        return Health(
+            available=self._health.gate(target, time.time()) is not state.Gate.BARRED,
+            first_content=None if seconds is None else timedelta(seconds=seconds),
+            # One failure of one call says little.
+            error_rate=figures.failures / max(figures.calls, _TELLING_CALLS),
+        )
 
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline

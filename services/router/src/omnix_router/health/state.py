@@ -196,14 +196,14 @@ class Health:
         models = {seen.model for seen in self._seen.values() if seen.provider == provider}
         models |= {outage.model for outage in self.outages.values() if outage.provider == provider}
         for model in sorted(models):
-            figures = self._figures(prefix + model, now)
+            figures = self.figures(prefix + model, now)
             outage = self.outages.get(prefix + model)
             if outage is not None and outage.is_forgotten(now):
                 outage = None
             if figures.calls or outage is not None:
                 yield model, figures, outage
 
-    def _figures(self, target: str, now: float) -> Figures:
+    def figures(self, target: str, now: float) -> Figures:
         seen = self._seen.get(target)
         if seen is None:
             return Figures()
