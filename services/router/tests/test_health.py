@@ -232,6 +232,20 @@ async def test_without_nats_each_router_decides_alone_and_tells_the_others_later
         broker.kill()
 
 
+async def test_caller_of_a_target_that_asked_to_be_left_alone_is_told_so(tmp_path: Path) -> None:
+    with nats_server(tmp_path / "nats") as nats:
+        async with fleet(tmp_path, nats) as routers:
+            routers.openai.script = [fail(Reason.RATE_LIMITED, retry_after=20, status=429)] * 3
+            for _ in range(4):
+                with pytest.raises(OmnixError) as caught:
+                    await routers.one.complete("openai/gpt-4o")
+            assert len(routers.openai.calls) == 3
+            error = caught.value
+            assert (error.reason, error.provider_status) == (Reason.RATE_LIMITED, 429)
+            assert error.retry_after is not None
+            assert timedelta(seconds=15) < error.retry_after <= timedelta(seconds=20)
+
+
 async def test_failures_of_callers_and_of_adapters_open_nothing(tmp_path: Path) -> None:
     with nats_server(tmp_path / "nats") as nats:
         async with fleet(tmp_path, nats) as routers:

@@ -88,7 +88,7 @@ class Attempts:
 
         :param deadline: from now; no attempt begins after it, and ``make`` is told what remains.
         :param speeds: learns how long each attempt took; one of those that answer the same kind of request.
-        :raises OmnixError: the last attempt's error; ``UNAVAILABLE`` without any when the only target is not called.
+        :raises OmnixError: the last attempt's error; that of :meth:`Admission.first` without any attempt.
         """
         self._under_way.add(completion_id)
         try:

@@ -45,7 +45,7 @@ class Admission:
     async def first(self, targets: Sequence[Target]) -> tuple[int, Entry]:
         """The first target that may be called; of several of which none may, the least bad, with :attr:`Entry.NOT`.
 
-        :raises PlatformError: ``UNAVAILABLE`` when there is only one, and it may not be called.
+        :raises OmnixError: ``UNAVAILABLE`` or ``RATE_LIMITED`` when there is only one, and it may not be called.
         """
         for index, target in enumerate(targets):
             entry = await self.enter(target)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from omnix_kit.errors import OmnixError, PlatformError, Reason
+from omnix_kit.errors import OmnixError, Reason, error_for
 
 from omnix_router import metrics
 from omnix_router.health import fleet
@@ -245,17 +245,17 @@ class Health:
         return seen
 
 
-def barred(outage: Outage, now: float) -> PlatformError:
-    """The caller asked for one target, and it is not called."""
+def barred(outage: Outage, now: float) -> OmnixError:
+    """The caller asked for one target, and it is not called; where it asked to be left alone, the caller is told so."""
     since = datetime.fromtimestamp(outage.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     wait = timedelta(seconds=1)
     again = "it is being tried now"
     if not outage.prober:
         wait = timedelta(seconds=max(outage.until - now, 1.0))
         again = f"it is tried again in {wait.total_seconds():.0f} s"
-    return PlatformError(
+    return error_for(
+        Reason.RATE_LIMITED if outage.reason is Reason.RATE_LIMITED else Reason.UNAVAILABLE,
         f"{outage.target} has been failing since {since} ({outage.why}); {again}.",
-        reason=Reason.UNAVAILABLE,
         provider=outage.provider,
         provider_status=outage.status,
         retry_after=wait,
