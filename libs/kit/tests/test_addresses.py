@@ -79,7 +79,6 @@ def test_hosts_and_networks_can_be_allowed() -> None:
     rules = Rules.of([80, 443], ["localhost:9000", "files.internal", "10.1.0.0/16", "[::1]:8080"])
     for url in (
         "http://localhost:9000/a",
-        "http://localhost/a",
         "https://files.internal/a",
         "http://10.1.2.3/",
         "http://[::1]:8080/",
@@ -87,6 +86,8 @@ def test_hosts_and_networks_can_be_allowed() -> None:
         rules.place_of(url)
     for url in (
         "http://localhost:9001/",
+        "http://localhost/a",  # whoever names a port does not open the others
+        "http://[::1]/",
         "http://files.internal:9000/",
         "http://b.files.internal/",
         "http://10.2.0.1/",
@@ -95,9 +96,11 @@ def test_hosts_and_networks_can_be_allowed() -> None:
     ):
         with pytest.raises(NotPublicError):
             rules.place_of(url)
-    assert rules.may_call("files.internal", ip_address("127.0.0.1"))
-    assert rules.may_call("example.com", ip_address("10.1.0.9"))
-    assert not rules.may_call("example.com", ip_address("127.0.0.1"))
+    assert rules.may_call("files.internal", 80, ip_address("127.0.0.1"))
+    assert rules.may_call("example.com", 80, ip_address("10.1.0.9"))
+    assert rules.may_call("localhost", 9000, ip_address("127.0.0.1"))
+    assert not rules.may_call("localhost", 80, ip_address("127.0.0.1"))
+    assert not rules.may_call("example.com", 80, ip_address("127.0.0.1"))
 
 
 @pytest.mark.parametrize("entry", ["", "http://a", "a@b", "10.0.0.0/33", "a/b", "a:b"])

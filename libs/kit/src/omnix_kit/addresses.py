@@ -98,7 +98,7 @@ class Rules:
     hosts: frozenset[str] = frozenset()
     """Names and addresses that are allowed whatever they lead to."""
     places: frozenset[tuple[str, int]] = frozenset()
-    """The same, on one more port."""
+    """The same, on this port alone."""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Addresses that are allowed like public ones."""
 
@@ -118,8 +118,9 @@ class Rules:
             if not host or parts.path or parts.query or "@" in entry:
                 raise ValueError(f"{entry!r} is neither a host, nor a host with a port, nor a network")
             host = host.rstrip(".")
-            hosts.add(host)
-            if parts.port is not None:
+            if parts.port is None:
+                hosts.add(host)
+            else:
                 places.add((host, parts.port))
         return cls(frozenset(ports), frozenset(hosts), frozenset(places), tuple(networks))
 
@@ -152,8 +153,8 @@ class Rules:
         bare = name.rstrip(".")
         if port not in self.ports and (bare, port) not in self.places:
             raise NotPublicError(f"The port {port} is not one that is called.")
-        if bare not in self.hosts:
-            if address is not None and not self.may_call(name, address):
+        if not self._allows(bare, port):
+            if address is not None and not self.may_call(name, port, address):
                 raise _inner()
             if address is None and ("." not in bare or bare.endswith(_INNER_ENDS)):
                 raise _inner()
@@ -165,11 +166,14 @@ class Rules:
         except UnicodeEncodeError:
             raise NotPublicError("The address holds what is no Unicode.") from None
 
-    def may_call(self, host: str, address: IPAddress) -> bool:
+    def may_call(self, host: str, port: int, address: IPAddress) -> bool:
         """Whether a host may be called at that address."""
-        if host.rstrip(".") in self.hosts or is_public(address):
+        if self._allows(host.rstrip("."), port) or is_public(address):
             return True
         return any(address in network for network in self.networks)
+
+    def _allows(self, bare: str, port: int) -> bool:
+        return bare in self.hosts or (bare, port) in self.places
 
 
 _INNER_ENDS: Final = tuple(f".{name}" for name in _INNER_NAMES)

@@ -241,7 +241,7 @@ class _Checked(AbstractResolver):
         except OSError:
             addresses = []
         # One sentence for both: who asks shall not learn which names there are inside.
-        if not addresses or not all(self._rules.may_call(host, address) for address in addresses):
+        if not addresses or not all(self._rules.may_call(host, port, address) for address in addresses):
             raise NotPublicError("The host is not known, or not a public one.")
         return [_result(host, address, port) for address in addresses[:_ADDRESSES_TRIED]]
 
