@@ -53,6 +53,25 @@ def models(
             options.console().print(listings.models([gateway.decode(raw, listings.Model) for raw in found]))
 
 
+def health(
+    history: Annotated[bool, typer.Option("--history", help="The last changes in place of the state now.")] = False,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Show how the providers and their models fare."""
+    from omnix_cli import listings, wellbeing
+
+    with options.gateway(url, key, data_dir) as gateway:
+        found = listings.all_of(gateway, "/v1/providers/health", {"history": "true"} if history else {})
+        if json:
+            _print_json(found)
+            return
+        decoded = [gateway.decode(raw, wellbeing.Provider) for raw in found]
+        options.console().print(wellbeing.changes(decoded) if history else wellbeing.states(decoded))
+
+
 def usage(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many entries.")] = 20,
     since: Annotated[

@@ -93,14 +93,14 @@ def pages(gateway: Gateway, path: str, limit: int, params: Mapping[str, str] | N
     return found[:limit]
 
 
-def all_of(gateway: Gateway, path: str) -> list[msgspec.Raw]:
+def all_of(gateway: Gateway, path: str, params: Mapping[str, str] | None = None) -> list[msgspec.Raw]:
     """A listing that has no pages."""
-    return gateway.call("GET", path, _Page).data
+    return gateway.call("GET", path, _Page, params=dict(params or {})).data
 
 
 def models(found: list[Model]) -> Table:
     """A price with a ``+`` rises with the prompt's length; ``--json`` tells how."""
-    table = _table("model", "short names", "by", ">context", ">in /1M", ">out /1M", "modes", "")
+    table = table_of("model", "short names", "by", ">context", ">in /1M", ">out /1M", "modes", "")
     for model in found:
         price = model.pricing
         more = "+" if price is not None and price.tiers else ""
@@ -119,7 +119,7 @@ def models(found: list[Model]) -> Table:
 
 
 def keys(found: list[Key], now: datetime) -> Table:
-    table = _table("id", "name", "role", "key", "created", "expires", "state")
+    table = table_of("id", "name", "role", "key", "created", "expires", "state")
     for key in found:
         expired = key.expires_at is not None and key.expires_at <= now.timestamp()
         state = "revoked" if key.revoked_at else "expired" if expired else "valid"
@@ -128,7 +128,7 @@ def keys(found: list[Key], now: datetime) -> Table:
 
 
 def usage(found: list[Entry]) -> Table:
-    table = _table("started", "model", "outcome", ">in", ">cached", ">out", ">cost", "completion", "")
+    table = table_of("started", "model", "outcome", ">in", ">cached", ">out", ">cost", "completion", "")
     for entry in found:
         words = (("estimated", entry.estimated), ("embeddings", entry.embeds), ("SANDBOX", entry.sandbox))
         notes = [word for word, holds in words if holds]
@@ -181,7 +181,7 @@ def _short(amount: str) -> str:
     return amount.rstrip("0").rstrip(".") if "." in amount else amount
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     """A column that begins with ``>`` is set to the right. On narrow screens words are folded, and no number is cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
