@@ -155,8 +155,11 @@ def select(requirements: Requirements, candidates: Iterable[Candidate], now: dat
     fits: list[tuple[Candidate, int | None]] = []
     rejected: Counter[Lack] = Counter()
     for candidate in candidates:
-        cost = _cost(requirements, candidate.price)
-        lack = _lack(requirements, candidate, cost, now)
+        lack = _lack(requirements, candidate, now)
+        # Most models lack something, and costs take longer to find.
+        cost = _cost(requirements, candidate.price) if lack is None else None
+        if lack is None:
+            lack = _lack_of_thrift(requirements, candidate, cost)
         if lack is None:
             fits.append((candidate, cost))
         else:
@@ -204,7 +207,7 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-def _lack(requirements: Requirements, candidate: Candidate, cost: int | None, now: datetime) -> Lack | None:
+def _lack(requirements: Requirements, candidate: Candidate, now: datetime) -> Lack | None:
     model = candidate.model
     if not model.capabilities or model.embeds is not (requirements.kind is Kind.EMBEDDINGS):
         return Lack.TYPE
@@ -229,6 +232,10 @@ def _lack(requirements: Requirements, candidate: Candidate, cost: int | None, no
         model.quality is None or model.quality.score < requirements.quality_floor
     ):
         return Lack.QUALITY
+    return None
+
+
+def _lack_of_thrift(requirements: Requirements, candidate: Candidate, cost: int | None) -> Lack | None:
     if _is_too_dear(requirements, cost):
         return Lack.COST
     latency = candidate.health.first_content

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from omnix_kit.errors import CallerError, Reason
@@ -26,6 +27,7 @@ from omnix_router.selection import (
 
 _KEPT = 1.0
 """Seconds for which the candidates are kept: finding them takes longer than choosing among them."""
+_MOST_KEPT = 64
 
 
 class Chooser:
@@ -36,6 +38,8 @@ class Chooser:
         self._adapters = adapters
         self._health = health
         self._candidates: Sequence[Candidate] = ()
+        self._fitting: dict[Requirements, Sequence[Candidate]] = {}
+        """What fits requests of any length that are alike otherwise."""
         self._names: Names | None = None
         self._found_at = 0.0
 
@@ -50,16 +54,25 @@ class Chooser:
         """
         now = datetime.now(UTC)
         candidates = self._current(now)
-        found = Selection(())
         for requirements in eased(requirements_of(request)):
-            found = select(requirements, candidates, now)
+            found = select(requirements, self._alike(requirements, candidates, now), now)
             if found.order:
                 return Plan(tuple(_target(choice) for choice in targets(found.order, TARGETS)), AUTO)
         raise CallerError(
-            f"No model fits what '{AUTO}' is asked for: {none_fits(found)}.",
+            f"No model fits what '{AUTO}' is asked for: {none_fits(select(requirements, candidates, now))}.",
             reason=Reason.INVALID_REQUEST,
             param="model",
         )
+
+    def _alike(self, requirements: Requirements, candidates: Sequence[Candidate], now: datetime) -> Sequence[Candidate]:
+        """Requests differ in length more than in what they need, and most of the work is finding what can do that."""
+        alike = replace(requirements, context_tokens=0, input_tokens=0, output_tokens=0, max_output_tokens=0)
+        found = self._fitting.get(alike)
+        if found is None:
+            found = [choice.candidate for choice in select(alike, candidates, now).order]
+            if len(self._fitting) < _MOST_KEPT:
+                self._fitting[alike] = found
+        return found
 
     def _current(self, now: datetime) -> Sequence[Candidate]:
         """Of every provider that an adapter serves; the catalogue's own models alone, since of others nothing is known.
@@ -78,6 +91,7 @@ class Chooser:
                 for model in names.catalogue.models.values()
                 if model.provider in names.providers
             )
+            self._fitting = {}
             self._names, self._found_at = names, clock
         return self._candidates
 

@@ -25,7 +25,7 @@ _MODES = {
     completion_pb2.COMPUTE_MODE_THINK: Mode.THINK,
     completion_pb2.COMPUTE_MODE_ULTRA_THINK: Mode.ULTRA_THINK,
 }
-_BYTES_A_TOKEN = 4
+_CHARACTERS_A_TOKEN = 4
 _TOKENS_OF_MEDIA = 1_000
 """Of one image, sound, film or file: how large it is in tokens, only its vendor knows."""
 _DEFAULTS = Requirements()
@@ -122,7 +122,7 @@ def _tokens(request: completion_pb2.CompletionRequest) -> int:
                 length += len(part.text)
         for call in message.tool_calls:
             length += len(call.name) + len(call.arguments_json)
-    return length // _BYTES_A_TOKEN + media * _TOKENS_OF_MEDIA
+    return length // _CHARACTERS_A_TOKEN + media * _TOKENS_OF_MEDIA
 
 
 def _invalid(param: str, what: str) -> CallerError:
