@@ -159,6 +159,15 @@ def test_what_was_not_told_yet_is_not_undone_by_what_others_say() -> None:
     assert two.gate(KEY, START + 3) is Gate.BARRED
 
 
+def test_word_of_a_server_that_lost_what_it_had_counts_where_it_is_heard_anew() -> None:
+    broker, health = Broker(), Health(RULES, "one")
+    opened(broker, health)
+    health.adopt(Record("openai"), START + 1)
+    assert health.gate(KEY, START + 1) is Gate.BARRED
+    health.adopt(Record("openai"), START + 1, anew=True)
+    assert health.gate(KEY, START + 1) is Gate.OPEN
+
+
 def test_without_the_others_each_router_decides_alone() -> None:
     alone = Health(RULES, "alone")
     for _ in range(5):

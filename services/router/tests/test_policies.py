@@ -24,6 +24,7 @@ class Row:
     remaining: timedelta = MINUTE
     affordable: bool = True
     limits: Limits = field(default_factory=Limits)
+    barred: frozenset[int] = frozenset()
 
 
 def failed(target: int, reason: Reason, retry_after: float | None = None) -> Failure:
@@ -83,6 +84,10 @@ TABLE = {
     "third failure is the last": Row([failed(0, DOWN), failed(0, DOWN), failed(1, SILENT)], GiveUp()),
     "no time left": Row([failed(0, SILENT)], GiveUp(), remaining=timedelta(0)),
     "no budget left": Row([failed(0, SILENT)], GiveUp(out_of_budget=True), affordable=False),
+    "barred target is not tried once more": Row([failed(0, DOWN)], Try(1), barred=frozenset({0})),
+    "barred target is not waited for": Row([failed(0, LIMITED, 2)], Try(1), barred=frozenset({0})),
+    "barred targets are passed over": Row([failed(0, SILENT)], Try(2), barred=frozenset({1})),
+    "all others barred": Row([failed(0, DOWN)], GiveUp(), barred=frozenset({0, 1, 2})),
     "no budget needed": Row([failed(0, Reason.INVALID_REQUEST)], GiveUp(), affordable=False),
 }
 
@@ -90,7 +95,13 @@ TABLE = {
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_table(row: Row) -> None:
     step = decide(
-        row.failures, row.windows, remaining=row.remaining, affordable=row.affordable, jitter=0.5, limits=row.limits
+        row.failures,
+        row.windows,
+        remaining=row.remaining,
+        affordable=row.affordable,
+        jitter=0.5,
+        limits=row.limits,
+        barred=row.barred,
     )
     assert step == row.expected
 
@@ -174,3 +185,24 @@ def test_first_failures_of_a_young_process_can_be_retried_and_an_empty_budget_re
         budget.extra_call()
     with pytest.raises(ValueError, match="used up"):
         budget.extra_call()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 60)), max_size=300))
+def test_quiet_process_gets_its_retries_back_with_time_and_no_more(steps: list[tuple[bool, float]]) -> None:
+    budget, extra, now = RetryBudget(), 0, 0.0
+    for number, (want, pause) in enumerate(steps, 1):
+        now += pause
+        budget.first_call()
+        budget.rest(now)
+        while want and budget.left:
+            budget.extra_call()
+            extra += 1
+        assert extra <= number / 5 + now / RetryBudget.QUIET + RetryBudget.FLOOR
+    while budget.left:
+        budget.extra_call()
+
+    def left_at(moment: float) -> int:
+        budget.rest(moment)
+        return budget.left
+
+    assert (left_at(now + RetryBudget.QUIET + 1), left_at(now + 1_000_000)) == (1, RetryBudget.FLOOR)

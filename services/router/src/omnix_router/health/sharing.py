@@ -53,7 +53,7 @@ class Sharing:
         state = (await jetstream.stream_info(_STREAM, subjects_filter=">")).state
         for subject in state.subjects or {}:
             if (read := await self._read(subject)) is not None:
-                self._health.adopt(read[1], time.time())
+                self._health.adopt(read[1], time.time(), anew=True)
         for provider in self._health.known_providers():
             # The server may have come back without its disk.
             if self._health.record_of(provider).revision:

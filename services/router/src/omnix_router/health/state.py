@@ -153,10 +153,13 @@ class Health:
         seen = self._seen.get(target.id) or self._begin(target)
         seen.first_content.append((now, seconds))
 
-    def adopt(self, record: fleet.Record, now: float) -> None:
-        """Hear what all routers know of a provider."""
+    def adopt(self, record: fleet.Record, now: float, *, anew: bool = False) -> None:
+        """Hear what all routers know of a provider.
+
+        :param anew: it counts even if it is older than what was heard: the server may have lost what it had.
+        """
         known = self._records.get(record.provider)
-        if known is not None and known.revision >= record.revision:
+        if not anew and known is not None and known.revision >= record.revision:
             return
         self._records[record.provider] = record
         untold = self.pending.get(record.provider, {})
