@@ -4,19 +4,34 @@ import re
 from pathlib import Path
 
 from omnix_router.catalogue.reading import load, parse
+from omnix_router.conditions import MODALITIES
 from omnix_router.fitting import CAPABILITIES
+from omnix_router.preferring import Policy
 from omnix_router.reasoning import BUDGETS
 from omnix_router.routes_file import parse as parse_routes
+from omnix_router.routes_rules import When
 from omnix_router.settings import Settings
+from omnix_router.sticking import By, Sticky
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-ROUTES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+ROUTES, POLICIES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 def test_example_routes_are_good() -> None:
     routes = parse_routes(ROUTES, load(None), {"openai"})
     assert set(routes.by_name) == {"fast", "team-a/*", "gpt-4o"}
     assert [(t.rank, t.weight) for t in routes.by_name["fast"].targets] == [(1, 3), (1, 1), (2, 1)]
+
+
+def test_example_policies_are_good() -> None:
+    [route] = parse_routes(POLICIES, load(None), {"openai"}).by_name.values()
+    assert (route.policy, route.sticky) == (Policy.CHEAPEST, Sticky(By.CONVERSATION))
+    assert [(len(rule.targets), rule.policy) for rule in route.rules] == [(2, Policy.ORDERED), (1, None)]
+
+
+def test_every_policy_and_condition_is_told() -> None:
+    told = [*Policy, *MODALITIES, *When.__struct_fields__, By.USER, By.CONVERSATION]
+    assert [name for name in told if f"`{name}`" not in README] == []
 
 
 def test_example_catalogue_is_good() -> None:
