@@ -15,7 +15,18 @@ from omnix_router.conditions import Conditions, Facts
 from omnix_router.naming import Names
 from omnix_router.narrowing import NO_PREFERENCES, Preferences
 from omnix_router.preferring import Policy
-from omnix_router.routing import Circumstances, NoneAllowed, Plan, Route, Routes, RouteTarget, Rule, plan, plan_all
+from omnix_router.routing import (
+    Circumstances,
+    NoneAllowed,
+    Plan,
+    Route,
+    Routes,
+    RouteTarget,
+    Rule,
+    plan,
+    plan_all,
+    preferred,
+)
 from omnix_router.sticking import By, Sticky
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -181,6 +192,23 @@ def test_name_of_several_models_is_no_question_where_providers_are_preferred() -
     ]:
         found = plan("twin", NAMES, Routes(), 0.0, Circumstances(now=NOW, preferences=preferences))
         assert [target.id for target in found.targets] == expected
+
+
+@pytest.mark.parametrize(
+    ("preferences", "expected"),
+    [
+        (NO_PREFERENCES, "reader writer fallen"),
+        (Preferences(order=("c",)), "fallen reader writer"),
+        (Preferences(ignore=frozenset("a")), "writer fallen"),
+        (Preferences(sort=Policy.CHEAPEST), "writer fallen reader"),
+    ],
+)
+def test_preferences_hold_for_plans_that_no_route_made(preferences: Preferences, expected: str) -> None:
+    made = planned(ROUTE, 0.0)
+    at = Circumstances(asking(input_tokens=1, output_tokens=100), NOW, preferences=preferences)
+    assert told(preferred(made, 0.0, at)) == expected
+    with pytest.raises(NoneAllowed):
+        preferred(made, 0.0, Circumstances(preferences=Preferences(only=frozenset("d"))))
 
 
 def all_of(*asked: str, preferences: Preferences = NO_PREFERENCES) -> Plan:

@@ -216,18 +216,20 @@ def plan_all(asked: Sequence[str], resolve: Callable[[str], Plan]) -> Plan:
     return Plan(targets, "", plans[0].limits, Policy.ORDERED, plans[0].alone)
 
 
-def preferred(plan: Plan, preferences: Preferences) -> Plan:
+def preferred(plan: Plan, chance: float, at: Circumstances) -> Plan:
     """A plan that something else than a route made, as far as the caller's preferences leave it.
 
     :raises NoneAllowed: when they leave nothing.
     """
+    preferences = at.preferences
     if preferences is NO_PREFERENCES:
         return plan
     left = narrowing.allowed(plan.targets, preferences)
     if not left:
         raise _none_allowed(plan.route, (target.id for target in plan.targets))
-    ordered = tuple(narrowing.preferred(left, preferences))
-    return Plan(ordered, plan.route, plan.limits, plan.policy, preferences.alone)
+    ordered = left if preferences.sort is None else _by(preferences.sort, left, "", chance, at)
+    ordered = narrowing.preferred(ordered, preferences)
+    return Plan(tuple(ordered), plan.route, plan.limits, preferences.sort or plan.policy, preferences.alone)
 
 
 def parted(name: str, names: Names, routes: Routes) -> tuple[str, Mode | None]:

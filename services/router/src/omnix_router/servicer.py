@@ -214,7 +214,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
         def resolve(name: str) -> Plan:
             if is_auto(name, names, routes):
-                return preferred(self._chooser.plan(request_from_proto(request, needs, wish)), at.preferences)
+                return preferred(self._chooser.plan(request_from_proto(request, needs, wish)), chance, at)
             return plan(name, names, routes, chance, at)
 
         found = resolve(named[0]) if len(named) == 1 else plan_all(named, resolve)
