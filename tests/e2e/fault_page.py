@@ -12,7 +12,6 @@ from e2e.fault_table import (
     STATUSES,
     Broken,
     Fault,
-    Filtered,
     Refused,
     Seen,
     Vendor,
@@ -87,8 +86,6 @@ def _told(seen: Seen) -> str:
     match seen:
         case Whole(calls):
             return f"the whole answer ×{calls}"
-        case Filtered(calls):
-            return f"no text, finish reason `content_filter` ×{calls}"
         case Broken(code, calls):
             return f"its beginning, then `{code}` ×{calls}"
         case Refused(status, code, retry_after, calls):

@@ -28,13 +28,6 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Filtered:
-    """An answer without text that ends with the finish reason ``content_filter``."""
-
-    calls: int = 1
-
-
-@dataclass(frozen=True)
 class Refused:
     """An error in place of an answer."""
 
@@ -55,7 +48,7 @@ class Broken:
     calls: int = 1
 
 
-Seen = Whole | Filtered | Refused | Broken
+Seen = Whole | Refused | Broken
 
 
 @dataclass(frozen=True)
@@ -223,13 +216,7 @@ REFUSALS = (
             ),
         },
     ),
-    both(
-        "filter",
-        "does not accept the prompt's content",
-        FILTERED,
-        {_BEDROCK: Filtered()},
-        "Bedrock answers with status 200 and the stop reason `content_filtered`",
-    ),
+    both("filter", "does not accept the prompt's content", FILTERED),
 )
 
 CONNECTIONS = (

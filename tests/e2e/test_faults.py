@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 import pytest_asyncio
-from e2e.fault_table import FAULTS, SHORT_LIMITS, Broken, Fault, Filtered, Refused, Seen, Vendor, Whole
+from e2e.fault_table import FAULTS, SHORT_LIMITS, Broken, Fault, Refused, Seen, Vendor, Whole
 from omnix_kit.testing import eventually
 from omnix_sandbox import script
 from omnix_sandbox.record import Call, Outcome
@@ -191,9 +191,6 @@ def _seen(cell: Cell, answer: Stream, calls: int) -> Seen:
         assert (answer.finish_reasons, answer.done) == ([], False)
         return Broken(error["code"], calls)
     assert answer.done
-    if answer.finish_reasons == ["content_filter"]:
-        assert answer.text == ""
-        return Filtered(calls)
     assert answer.finish_reasons == ["stop"]
     if cell.fault.words == "huge":
         assert answer.text.endswith(text)
@@ -230,7 +227,7 @@ def _code(entry: Mapping[str, Any]) -> str | None:
 
 def _written_down(seen: Seen) -> tuple[str, str | None]:
     match seen:
-        case Whole() | Filtered():
+        case Whole():
             return "succeeded", None
         case Refused(code="deadline_exceeded"):
             return "cancelled", "deadline_exceeded"

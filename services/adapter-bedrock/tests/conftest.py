@@ -57,7 +57,6 @@ PROFILE = Profile(
         "whole_answer": "Converse does not say which model answered",
         "refusal": "Converse has no word for it, so it is text",
         "reasoning_tokens": "Converse counts them in the output and does not tell them apart",
-        "filtered_prompt": "Bedrock answers, with the stop reason `content_filtered` and no text",
     },
 )
 

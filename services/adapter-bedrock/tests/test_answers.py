@@ -10,7 +10,7 @@ import pytest
 from omnix_adapter_bedrock import wire
 from omnix_adapter_bedrock.errors import error_in_band
 from omnix_adapter_bedrock.eventstream import EventStream, Frame
-from omnix_adapter_bedrock.translate import EventReader, InBandError, completion_from_wire
+from omnix_adapter_bedrock.translate import Blocked, EventReader, InBandError, completion_from_wire
 from omnix_provider.errors import Unavailable
 from omnix_provider.types import (
     Batch,
@@ -118,7 +118,18 @@ def test_recorded_exception_in_a_stream() -> None:
 )
 def test_finish_reasons(reason: str, meaning: FinishReason) -> None:
     assert whole({"text": "a"}, reason=reason).choices[0].finish_reason is meaning
-    assert read(frame("messageStop", stopReason=reason)).chunks == [Chunk(finish_reason=meaning)]
+    text = frame("contentBlockDelta", contentBlockIndex=0, delta={"text": "a"})
+    assert read(text, frame("messageStop", stopReason=reason)).chunks[1:] == [Chunk(finish_reason=meaning)]
+
+
+@pytest.mark.parametrize("reason", ["guardrail_intervened", "content_filtered"])
+def test_answer_of_which_a_filter_leaves_nothing_is_blocked(reason: str) -> None:
+    with pytest.raises(Blocked, match=reason):
+        whole(reason=reason)
+    reader = EventReader("bedrock")
+    thought = frame("contentBlockDelta", contentBlockIndex=0, delta={"reasoningContent": {"text": "hm"}})
+    batch, failure = reader.batch([thought, frame("messageStop", stopReason=reason)])
+    assert (batch.chunks[-1].finish_reason, failure, reader.blocked) == (None, None, reason)
 
 
 def test_usage_holds_the_cached_and_the_cache_written_among_the_input() -> None:

@@ -17,7 +17,7 @@ from botocore.session import Session
 from omnix_kit.errors import OmnixError
 from omnix_provider import connections
 from omnix_provider.connections import Connections, Response, unreached
-from omnix_provider.errors import AuthFailed, Cut, Malformed, ModelNotFound
+from omnix_provider.errors import AuthFailed, ContentRefused, Cut, Malformed, ModelNotFound
 from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
@@ -80,8 +80,8 @@ class BedrockProvider:
         answer, response = await self._whole(body, attempt, "converse", handed_over)
         try:
             return translate.completion_from_wire(answer, self.name, response.headers.get("x-amzn-requestid", ""))
-        except translate.Unusable as exc:
-            error = self._unusable(str(exc))
+        except (translate.Unusable, translate.Blocked) as exc:
+            error = self._blocked(str(exc)) if isinstance(exc, translate.Blocked) else self._unusable(str(exc))
             error.usage = exc.usage
             raise error from exc
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
@@ -113,6 +113,8 @@ class BedrockProvider:
                 if not received:
                     if reader.unusable is not None:
                         raise self._unusable(reader.unusable)
+                    if reader.blocked is not None:
+                        raise self._blocked(reader.blocked)
                     return
                 batch, failure = reader.batch(events.feed(received))
                 yield batch
@@ -166,6 +168,11 @@ class BedrockProvider:
 
     def _unusable(self, reason: str) -> Malformed:
         return Malformed(f"The model's answer is not one: {reason}.", provider=self.name)
+
+    def _blocked(self, reason: str) -> ContentRefused:
+        return ContentRefused(
+            f"The provider blocked this as {reason}.", provider=self.name, provider_status=200, param="messages"
+        )
 
     def _cut(self) -> OmnixError:
         return Cut("The provider broke off in the middle of the answer.", provider=self.name)

@@ -74,15 +74,6 @@ async def test_retry_after(vendor: Vendor, case: str, streamed: bool) -> None:
 
 @behaviour("a prompt that the vendor's filter stops")
 async def test_filtered_prompt(vendor: Vendor) -> None:
-    """The proviso: the vendor answers, with the finish reason ``content_filter`` and without the model's words."""
-    if vendor.has_proviso:
-        whole = await vendor.place.adapter.complete(vendor.attempt("filter"))
-        [choice] = whole.completion.choices
-        assert choice.finish_reason == pb.FINISH_REASON_CONTENT_FILTER
-        assert not choice.message.parts
-        streamed = await vendor.place.stream(vendor.attempt("filter"))
-        assert [chunk.finish_reason for chunk in streamed.chunks.values()] == [pb.FINISH_REASON_CONTENT_FILTER]
-        return
     for way in (False, True):
         made = vendor.attempt("filter")
         error = await vendor.place.refused(made, asking(), streamed=way)

@@ -5,11 +5,19 @@ What Converse cannot say is refused by name. The README lists what is refused, a
 without a word on the wire.
 """
 
-from omnix_adapter_bedrock.translate.answer import EventReader, InBandError, Unreadable, Unusable, completion_from_wire
+from omnix_adapter_bedrock.translate.answer import (
+    Blocked,
+    EventReader,
+    InBandError,
+    Unreadable,
+    Unusable,
+    completion_from_wire,
+)
 from omnix_adapter_bedrock.translate.embedding import embedding_body, embeddings_from_wire
 from omnix_adapter_bedrock.translate.request import converse_body
 
 __all__ = [
+    "Blocked",
     "EventReader",
     "InBandError",
     "Unreadable",

@@ -70,11 +70,20 @@ class Unusable(Exception):
         self.usage = usage
 
 
+class Blocked(Exception):
+    """A guardrail or filter left nothing of the answer; the argument is AWS's stop reason."""
+
+    def __init__(self, reason: str, usage: Usage | None) -> None:
+        super().__init__(reason)
+        self.usage = usage
+
+
 def completion_from_wire(body: bytes, provider: str, vendor_id: str = "") -> Completion:
     """Read a whole answer.
 
     :raises msgspec.DecodeError: when it is none.
     :raises Unusable: when AWS says so.
+    :raises Blocked: when nothing of it was let through.
     """
     answer = _decode_answer(body)
     if answer.stop_reason in _UNUSABLE:
@@ -93,6 +102,8 @@ def completion_from_wire(body: bytes, provider: str, vendor_id: str = "") -> Com
         if block.citations_content is not None:
             text += [piece.text for piece in block.citations_content.content or () if piece.text]
     said = "".join(text)
+    if not said and not calls and finish_reason(answer.stop_reason) is FinishReason.CONTENT_FILTER:
+        raise Blocked(answer.stop_reason, _usage(answer.usage))
     message = Message(
         role=Role.ASSISTANT,
         parts=(Text(said),) if said else (),
@@ -121,7 +132,7 @@ def finish_reason(reason: str) -> FinishReason:
 class EventReader:
     """Reads the frames of one stream; it remembers which of the answer's blocks are calls of tools."""
 
-    __slots__ = ("_calls", "_provider", "_unargued", "unusable")
+    __slots__ = ("_calls", "_provider", "_said", "_unargued", "blocked", "unusable")
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
@@ -129,6 +140,10 @@ class EventReader:
         """Number of the call, by the block's index."""
         self._unargued: set[int] = set()
         """Blocks of calls that have had no arguments yet."""
+        self._said = False
+        """Text came, or a call."""
+        self.blocked: str | None = None
+        """AWS's stop reason, when a guardrail or filter left nothing. What it counted comes after."""
         self.unusable: str | None = None
         """AWS's stop reason, when it says that the answer is none. What it counted comes after."""
 
@@ -162,6 +177,7 @@ class EventReader:
     def _delta(self, event: wire.BlockDelta) -> Chunk | None:
         delta = event.delta
         if delta.text:
+            self._said = True
             return Chunk(delta.text)
         if delta.tool_use is not None:
             call = self._calls.get(event.content_block_index)
@@ -192,7 +208,11 @@ class EventReader:
         if reason in _UNUSABLE:
             self.unusable = reason
             return None
-        return Chunk(finish_reason=finish_reason(reason))
+        finish = finish_reason(reason)
+        if finish is FinishReason.CONTENT_FILTER and not self._said:
+            self.blocked = reason
+            return None
+        return Chunk(finish_reason=finish)
 
     def _begun(self, event: wire.BlockStart) -> Chunk | None:
         use = event.start.tool_use if event.start is not None else None
@@ -202,6 +222,7 @@ class EventReader:
             raise msgspec.ValidationError("the answer has too many calls")
         number = self._calls[event.content_block_index] = len(self._calls)
         self._unargued.add(event.content_block_index)
+        self._said = True
         return Chunk(tool_calls=(ToolCallDelta(number, use.tool_use_id, use.name),))
 
     def _ended(self, index: int) -> Chunk | None:
