@@ -27,6 +27,7 @@ async def test_list_holds_current_models_of_served_providers_and_routes(router: 
     assert "openai/o3-mini" not in models
     assert [f"{t.provider}/{t.model}" for t in models["pair"].targets] == ["openai/gpt-4o", "other/model"]
     assert "team-a/*" not in models
+    assert (models["auto"].provider, models["auto"].sandbox, list(models["auto"].targets)) == ("", False, [])
 
 
 async def test_models_that_embed_list_no_modes(router: Router) -> None:
@@ -46,6 +47,7 @@ async def test_models_that_embed_list_no_modes(router: Router) -> None:
         ("model", "other/model"),
         ("openai/whisper-1", "openai/whisper-1"),
         ("pair", "pair"),
+        ("auto:think", "auto"),
         ("team-a/gpt-4o", "team-a/gpt-4o"),
     ],
 )

@@ -8,6 +8,7 @@ from omnix_kit.errors import CallerError, OmnixError
 from omnix_kit.money import Price
 
 from omnix_router.catalogue.models import Model, ReasoningControl, price_at
+from omnix_router.choosing.auto import AUTO, is_auto
 from omnix_router.naming import Named, Names, checked
 from omnix_router.routing import Route, Routes, Target, parted, targets_of
 
@@ -46,6 +47,8 @@ def everything(names: Names, routes: Routes, sandboxes: Set[str], now: datetime)
         and names.catalogue.find(provider, model) is None
     ]
     listed += [_route(route, "", names, sandboxes) for route in routes.plain]
+    if is_auto(AUTO, names, routes):
+        listed.append(_auto(names, sandboxes))
     return sorted(listed, key=lambda one: one.id)
 
 
@@ -61,11 +64,17 @@ def one(name: str, names: Names, routes: Routes, sandboxes: Set[str], now: datet
         return _route(route, "", names, sandboxes)
     if found := routes.wildcard(name, shadowing=True):
         return _route(*found, names, sandboxes, shown=name)
+    if is_auto(name, names, routes):
+        return _auto(names, sandboxes)
     if named := names.find(name):
         return _named(named, name, names, routes, sandboxes, now)
     if found := routes.wildcard(name, shadowing=False):
         return _route(*found, names, sandboxes, shown=name)
     raise _unknown(name, names, routes)
+
+
+def _auto(names: Names, sandboxes: Set[str]) -> Listed:
+    return Listed(AUTO, title=AUTO, sandbox=bool(names.providers) and names.providers <= sandboxes)
 
 
 def _unknown(name: str, names: Names, routes: Routes) -> OmnixError:

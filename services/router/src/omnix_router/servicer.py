@@ -18,7 +18,8 @@ from omnix_router import fitting, listing, metrics
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
 from omnix_router.calling import Calling
-from omnix_router.choosing.chooser import Chooser, is_auto
+from omnix_router.choosing.auto import is_auto
+from omnix_router.choosing.chooser import Chooser
 from omnix_router.choosing.convert import request_from_proto, requirements_from_proto, selection_to_proto
 from omnix_router.clients import Asked, AskedEmbeddings
 from omnix_router.conditions import Facts

@@ -20,7 +20,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from omnix_router.catalogue.models import Effort, Mode
+from omnix_router.naming import Names
 from omnix_router.reasoning import Wish, effort_of
+from omnix_router.routing import Routes
 from omnix_router.selection import Requirements
 
 AUTO = "auto"
@@ -98,3 +100,16 @@ def eased(requirements: Requirements) -> Iterator[Requirements]:
     yield (easier := replace(requirements, quality_floor=None))
     if requirements.mode is not None:
         yield replace(easier, mode=None)
+
+
+def is_auto(name: str, names: Names, routes: Routes) -> bool:
+    """Whether a name, without a compute mode at its end, asks for any model that fits.
+
+    A route or a model of that name comes first.
+    """
+    return (
+        name == AUTO
+        and AUTO not in routes.by_name
+        and routes.wildcard(AUTO, shadowing=True) is None
+        and not names.knows(AUTO)
+    )

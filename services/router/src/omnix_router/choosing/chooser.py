@@ -12,7 +12,7 @@ from omnix_router.catalogue.models import price_at
 from omnix_router.choosing.auto import AUTO, TARGETS, Request, eased, requirements_of
 from omnix_router.choosing.reasons import none_fits
 from omnix_router.naming import Names
-from omnix_router.routing import Plan, Routes, Target
+from omnix_router.routing import Plan, Target
 from omnix_router.selection import (
     UNKNOWN_HEALTH,
     Candidate,
@@ -98,16 +98,3 @@ class Chooser:
 
 def _target(choice: Choice) -> Target:
     return Target(choice.model.provider, choice.model.name, choice.model, route=AUTO)
-
-
-def is_auto(name: str, names: Names, routes: Routes) -> bool:
-    """Whether a name, without a compute mode at its end, asks for any model that fits.
-
-    A route or a model of that name comes first.
-    """
-    return (
-        name == AUTO
-        and AUTO not in routes.by_name
-        and routes.wildcard(AUTO, shadowing=True) is None
-        and not names.knows(AUTO)
-    )
