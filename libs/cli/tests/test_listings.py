@@ -100,3 +100,18 @@ def test_usage_shows_what_was_cached_and_what_was_asked() -> None:
     }
     rows = shown(listings.usage([msgspec.convert(entry, listings.Entry)]))
     assert rows[1] == "then openai/e succeeded 9 4 0 0.000001 USD embd-1 embeddings"
+
+
+def test_selection_shows_what_is_known_of_each_model() -> None:
+    raw = {
+        "data": [
+            {"id": "a/b", "score": 76.54, "cost": "0.000350", "quality": 75.3, "first_content_ms": 250.4},
+            {"id": "c/d", "score": 1, "cost": None, "quality": None, "first_content_ms": None, "sandbox": True},
+        ]
+    }
+    rows = shown(listings.selection(msgspec.json.decode(msgspec.json.encode(raw), type=listings.Selection)))
+    assert [row for row in rows if row.startswith(("a/b", "c/d"))] == [
+        "a/b 76.5 0.00035 USD 75.3 250 ms",
+        "c/d 1.0 SANDBOX",
+    ]
+    assert listings.counted({"cost": 3, "mode": 1}) == "3 for cost, 1 for mode"

@@ -51,6 +51,11 @@ def test_commands_ask_the_running_suite(real: Suite) -> None:
     assert streamed.stdout == whole.stdout != ""
     assert "openai/gpt-4o · SANDBOX" in streamed.stderr
     assert "openai/gpt-4o" in said(real, "models").stdout
+    fitting = said(real, "models", "select", "--capability", "tools", "--quality", "70", "--limit", "1")
+    assert "SANDBOX" in fitting.stdout
+    assert fitting.stderr.startswith("Take ")
+    assert "No model fits; rejected were" in said(real, "models", "select", "--quality", "100").stderr
+    assert "put --json after 'select'" in str(said(real, "models", "--json", "select").exception)
     until(lambda: len(json.loads(said(real, "usage", "--json").stdout)) >= 2)
     assert "openai/gpt-4o" in said(real, "usage", "--since", "1h").stdout
     assert said(real, "dead", "list").stdout == "no dead messages\n"

@@ -10,6 +10,7 @@ from omnix_cli.errors import UsageError
 from omnix_cli.options import DataDirOption, JsonOption, KeyOption, UrlOption
 from omnix_cli.places import DEFAULT
 
+models = typer.Typer(help="The models and routes: list them, or find those that fit.", invoke_without_command=True)
 keys = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
 
 
@@ -39,10 +40,21 @@ def chat(
         talk.once(asked, question)
 
 
-def models(
-    json: JsonOption = False, url: UrlOption = None, key: KeyOption = None, data_dir: DataDirOption = DEFAULT
+@models.callback()
+def list_models(
+    context: typer.Context,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
 ) -> None:
     """List the models and routes, with their prices."""
+    if context.invoked_subcommand is not None:
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        if given:
+            raise UsageError(f"put --{given[0].replace('_', '-')} after '{context.invoked_subcommand}'")
+        return
     from omnix_cli import listings
 
     with options.gateway(url, key, data_dir) as gateway:
@@ -70,6 +82,54 @@ def health(
             return
         decoded = [gateway.decode(raw, wellbeing.Provider) for raw in found]
         options.console().print(wellbeing.changes(decoded) if history else wellbeing.states(decoded))
+
+
+@models.command()
+def select(
+    capability: Annotated[
+        list[str] | None, typer.Option(help="What it must take or do, such as tools; may come again.")
+    ] = None,
+    mode: Annotated[
+        Literal["flash", "think", "ultra-think"] | None, typer.Option(help="A compute mode that it must do.")
+    ] = None,
+    context: Annotated[int | None, typer.Option(min=0, help="Tokens that must fit, the answer included.")] = None,
+    max_cost: Annotated[str | None, typer.Option(help="US dollars for a request of 1,000 and 500 tokens.")] = None,
+    quality: Annotated[float | None, typer.Option(min=0, max=100, help="The least quality.")] = None,
+    provider: Annotated[list[str] | None, typer.Option(help="One that is allowed; may come again.")] = None,
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="Models that make vectors.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Show which models fit, the best first, and why the first one is it."""
+    import msgspec
+
+    from omnix_cli import listings
+
+    wanted: dict[str, object] = {
+        "type": "embeddings" if embeddings else "chat",
+        "capabilities": capability,
+        "mode": mode,
+        "context_tokens": context,
+        "max_cost": max_cost,
+        "quality_floor": quality,
+        "providers": provider,
+        "limit": limit,
+        "recommend": True,
+    }
+    body = {name: value for name, value in wanted.items() if value is not None}
+    with options.gateway(url, key, data_dir) as gateway:
+        raw = gateway.call("POST", "/v1/models/select", msgspec.Raw, body=body)
+        found = gateway.decode(raw, listings.Selection)
+    if json:
+        typer.echo(bytes(raw))
+        return
+    options.console().print(listings.selection(found))
+    typer.echo(
+        found.recommendation or "No model fits; rejected were " + listings.counted(found.rejected) + ".", err=True
+    )
 
 
 def usage(

@@ -118,6 +118,39 @@ def models(found: list[Model]) -> Table:
     return table
 
 
+class Chosen(msgspec.Struct):
+    id: str
+    score: float
+    cost: str | None = None
+    quality: float | None = None
+    first_content_ms: float | None = None
+    sandbox: bool = False
+
+
+class Selection(msgspec.Struct):
+    data: list[Chosen]
+    rejected: dict[str, int] = {}
+    recommendation: str | None = None
+
+
+def selection(found: Selection) -> Table:
+    table = table_of("model", ">score", ">a request", ">quality", ">first content", "")
+    for chosen in found.data:
+        table.add_row(
+            chosen.id,
+            f"{chosen.score:.1f}",
+            "" if chosen.cost is None else f"{_short(chosen.cost)} USD",
+            "" if chosen.quality is None else f"{chosen.quality:g}",
+            "" if chosen.first_content_ms is None else f"{chosen.first_content_ms:.0f} ms",
+            "SANDBOX" if chosen.sandbox else "",
+        )
+    return table
+
+
+def counted(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} for {lack}" for lack, count in rejected.items()) or "none"
+
+
 def keys(found: list[Key], now: datetime) -> Table:
     table = table_of("id", "name", "role", "key", "created", "expires", "state")
     for key in found:
