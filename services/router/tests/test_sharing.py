@@ -48,8 +48,8 @@ async def test_what_many_write_at_once_is_kept(nats: NatsServer) -> None:
             for health, name in ((one, "a"), (two, "b"), (three, "c")):
                 fail(health, f"{name}.{number}")
             await asyncio.sleep(0)
-        await eventually(lambda: [len(health.outages) for health in (one, two, three)] == [90, 90, 90])
-        await eventually(lambda: not (one.pending or two.pending or three.pending))
+        await eventually(lambda: [len(health.outages) for health in (one, two, three)] == [90, 90, 90], 30)
+        await eventually(lambda: not (one.pending or two.pending or three.pending), 30)
         assert one.outages.keys() == two.outages.keys() == three.outages.keys()
         state = (await messaging.jetstream.stream_info(streams.HEALTH.name or "")).state
         await messaging.jetstream.purge_stream(streams.HEALTH.name or "")
