@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from omnix_kit import streams
 from omnix_kit.errors import Reason, error_for
 from omnix_kit.messaging import Messaging
@@ -19,6 +20,13 @@ from omnix_router.routing import Target
 RULES = Rules(in_a_row=1, cooldown=0.2)
 LONG = Rules(in_a_row=1)
 DOWN = error_for(Reason.PROVIDER_UNAVAILABLE, "down", provider="my.own", provider_status=503)
+
+
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server without the word of other tests' routers."""
+    with nats_server(tmp_path / "nats") as server:
+        yield server
 
 
 @asynccontextmanager
