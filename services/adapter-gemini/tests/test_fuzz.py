@@ -103,7 +103,11 @@ requests = st.builds(
     end_user=word,
     candidate_count=maybe(st.integers(0, 9)),
     vendor_parameters=st.dictionaries(
-        st.one_of(word, st.sampled_from(["store", "service_tier", "cachedContent", "safety_settings"])),
+        # The servicer refuses those without a name.
+        st.one_of(
+            st.text(min_size=1, max_size=8),
+            st.sampled_from(["store", "service_tier", "cachedContent", "safety_settings"]),
+        ),
         json_text,
         max_size=2,
     ),

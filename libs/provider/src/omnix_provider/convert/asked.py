@@ -138,6 +138,8 @@ def _price(message: bytes) -> Price:
 def request_from_proto(message: pb.CompletionRequest) -> t.CompletionRequest:
     """:raises InvalidRequest: when a value is unspecified or unknown."""
     has = message.HasField
+    if "" in message.vendor_parameters:
+        raise InvalidRequest("A vendor parameter has no name.", param="vendor_parameters")
     return t.CompletionRequest(
         model=message.model,
         messages=tuple([_message_from_proto(each, f"messages.{i}") for i, each in enumerate(message.messages)]),
