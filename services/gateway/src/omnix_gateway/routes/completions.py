@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from omnix_kit.errors import CallerError, OmnixError, ProviderError, Reason, error_for
+from omnix_kit.errors import CallerError, ProviderError, Reason, error_for
 from omnix_kit.ids import uuid7
 
 from omnix_gateway import metrics
@@ -20,7 +20,6 @@ from omnix_gateway.chat.content.media import Media, MediaRules
 from omnix_gateway.chat.decoding import decode
 from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.clients import Router, Started
-from omnix_gateway.errors import invalid
 from omnix_gateway.http.body import Bodies, Body
 from omnix_gateway.http.exchange import (
     ClientGone,
@@ -33,19 +32,20 @@ from omnix_gateway.http.exchange import (
     exchange_of,
     header,
     reply,
-    reply_error,
 )
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.http.wire import WIRE
-from omnix_gateway.identity import Identity, Role
+from omnix_gateway.identity import Identity
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.policies import OnDisconnect, on_disconnect
 from omnix_gateway.preferences.translate import TIMEOUT, models, timeout
 from omnix_gateway.routes.answered import answered_by, cost, header_text, left
 from omnix_gateway.routes.events import Client, begin_events, send_events
+from omnix_gateway.routes.posted import answer_posted
 from omnix_gateway.streaming.streams import OpenStream, Streams
 
 PATH: Final = "/v1/chat/completions"
+_ID_PREFIX: Final = b"chatcmpl-"
 
 _decoder = msgspec.json.Decoder(ChatRequest)
 _encoder = msgspec.json.Encoder()
@@ -73,43 +73,26 @@ class Completions:
         return create_chat_completion
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        if method != "POST":
-            if method == "OPTIONS":
-                await reply(send, 204, [(b"allow", b"OPTIONS, POST")], b"")
-                return
-            await reply_error(send, invalid(f"'{PATH}' does not answer {method}."), 405, [(b"allow", b"OPTIONS, POST")])
-            return
+        await answer_posted(PATH, _ID_PREFIX, self.authenticator, self._answer, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         exchange = exchange_of(scope)
-        completion_id = ""
-        try:
-            identity = await self.authenticator.identify(scope["headers"])
-            identity.needs(Role.MEMBER)
-            exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
-            with self.bodies.in_hand() as in_hand:
-                request = self._request(await in_hand.read(scope, receive, media=True))
-                completion_id = exchange.completion_id = uuid7()
-                exchange.model = models(request.model, request.models)[0]
-                within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
-                policy = on_disconnect(header(scope, ON_DISCONNECT.encode())) if request.stream else None
-                media = Media(self.media)
-                proto = convert.request_to_proto(request, media)
-                if media.sought:
-                    with WhileConnected(scope):
-                        await self._fetch(media, identity, proto, in_hand)
-                if policy is not None:
-                    await self._stream(scope, receive, send, identity, request, proto, policy, within)
-                else:
-                    with WhileConnected(scope):
-                        await self._unary(send, exchange, identity, proto, within)
-        except OmnixError as exc:
-            if exchange.status:
-                raise
-            headers: Headers = []
-            if completion_id:
-                headers.append((b"x-omnix-completion-id", f"chatcmpl-{completion_id}".encode()))
-            headers.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
-            await reply_error(send, exc, None, headers)
+        with self.bodies.in_hand() as in_hand:
+            request = self._request(await in_hand.read(scope, receive, media=True))
+            exchange.completion_id = uuid7()
+            exchange.model = models(request.model, request.models)[0]
+            within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
+            policy = on_disconnect(header(scope, ON_DISCONNECT.encode())) if request.stream else None
+            media = Media(self.media)
+            proto = convert.request_to_proto(request, media)
+            if media.sought:
+                with WhileConnected(scope):
+                    await self._fetch(media, identity, proto, in_hand)
+            if policy is not None:
+                await self._stream(scope, receive, send, identity, request, proto, policy, within)
+            else:
+                with WhileConnected(scope):
+                    await self._unary(send, exchange, identity, proto, within)
 
     def _request(self, body: bytes | bytearray) -> ChatRequest:
         request = decode(body, _decoder, self.json_depth)
@@ -204,7 +187,7 @@ def _headers(exchange: Exchange, answered: convert.CompleteResponse | Started) -
     exchange.model = answered.model
     used = convert.reasoning_used(answered)
     headers: Headers = [
-        (b"x-omnix-completion-id", b"chatcmpl-" + exchange.completion_id.encode()),
+        (b"x-omnix-completion-id", _ID_PREFIX + exchange.completion_id.encode()),
         *answered_by(
             answered.model,
             answered.attempts,

@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from omnix_kit.errors import OmnixError
 from omnix_kit.ids import uuid7
 
 from omnix_gateway.authentication import Authenticator
@@ -16,9 +15,9 @@ from omnix_gateway.chat.decoding import decode
 from omnix_gateway.clients import Router
 from omnix_gateway.embeddings import convert
 from omnix_gateway.embeddings.schema import EmbeddingRequest
-from omnix_gateway.errors import invalid
 from omnix_gateway.http.body import Bodies
 from omnix_gateway.http.exchange import (
+    Exchange,
     Headers,
     Receive,
     Scope,
@@ -27,14 +26,15 @@ from omnix_gateway.http.exchange import (
     exchange_of,
     header,
     reply,
-    reply_error,
 )
 from omnix_gateway.http.server import ABORT
-from omnix_gateway.identity import Role
+from omnix_gateway.identity import Identity
 from omnix_gateway.preferences.translate import TIMEOUT, timeout
 from omnix_gateway.routes.answered import answered_by, cost, left
+from omnix_gateway.routes.posted import answer_posted
 
 PATH: Final = "/v1/embeddings"
+_ID_PREFIX: Final = b"embd-"
 _AT_ONCE: Final = 256 * 1024
 
 _decoder = msgspec.json.Decoder(EmbeddingRequest)
@@ -62,55 +62,42 @@ class EmbeddingRoute:
         return create_embedding
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        if method != "POST":
-            allow: Headers = [(b"allow", b"OPTIONS, POST")]
-            if method == "OPTIONS":
-                await reply(send, 204, allow, b"")
-                return
-            await reply_error(send, invalid(f"'{PATH}' does not answer {method}."), 405, allow)
-            return
+        await answer_posted(PATH, _ID_PREFIX, self.authenticator, self._answer, scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         exchange = exchange_of(scope)
-        try:
-            identity = await self.authenticator.identify(scope["headers"])
-            identity.needs(Role.MEMBER)
-            exchange.key_id, exchange.tenant_id = identity.key_id, identity.tenant_id
-            with self.bodies.in_hand() as in_hand:
-                body = await in_hand.read(scope, receive, most=self.body_limit)
-                request = decode(body, _decoder, self.json_depth)
-                exchange.completion_id = uuid7()
-                exchange.model = request.model
-                within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
-                asked = convert.request_to_proto(request)
-                with WhileConnected(scope):
-                    response = await self.router.embed(
-                        exchange.completion_id, identity.caller, asked, left(within, exchange)
-                    )
-                    convert.refuse_wrong_count(response, asked)
-                    exchange.model = response.model
-                    headers: Headers = [
-                        (b"content-type", b"application/json"),
-                        (b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()),
-                        *answered_by(
-                            response.model,
-                            response.attempts,
-                            sandbox=response.sandbox,
-                            route=response.route,
-                            policy=response.policy,
-                        ),
-                        *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
-                        (b"openai-processing-ms", b"%d" % exchange.milliseconds),
-                    ]
-                    patient = _Patient(send, scope[ABORT], self.stalled)
-                    await _send(patient, headers, response, base64=request.encoding_format == "base64")
-        except OmnixError as exc:
-            if exchange.status:
-                raise
-            told: Headers = []
-            if exchange.completion_id:
-                told.append((b"x-omnix-completion-id", b"embd-" + exchange.completion_id.encode()))
-            told.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
-            await reply_error(send, exc, None, told)
+        with self.bodies.in_hand() as in_hand:
+            body = await in_hand.read(scope, receive, most=self.body_limit)
+            request = decode(body, _decoder, self.json_depth)
+            exchange.completion_id = uuid7()
+            exchange.model = request.model
+            within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
+            asked = convert.request_to_proto(request)
+            with WhileConnected(scope):
+                response = await self.router.embed(
+                    exchange.completion_id, identity.caller, asked, left(within, exchange)
+                )
+                convert.refuse_wrong_count(response, asked)
+                patient = _Patient(send, scope[ABORT], self.stalled)
+                headers = _headers(exchange, response)
+                await _send(patient, headers, response, base64=request.encoding_format == "base64")
+
+
+def _headers(exchange: Exchange, response: convert.EmbedResponse) -> Headers:
+    exchange.model = response.model
+    return [
+        (b"content-type", b"application/json"),
+        (b"x-omnix-completion-id", _ID_PREFIX + exchange.completion_id.encode()),
+        *answered_by(
+            response.model,
+            response.attempts,
+            sandbox=response.sandbox,
+            route=response.route,
+            policy=response.policy,
+        ),
+        *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
+        (b"openai-processing-ms", b"%d" % exchange.milliseconds),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
