@@ -175,12 +175,12 @@ class Calls:
                 head = self._format.head(call, 200, length=len(HTML_PAGE), content_type="text/html; charset=utf-8")
                 connection.write(head + HTML_PAGE)
                 return Result(Outcome.COMPLETED, output=0, bytes_sent=len(head) + len(HTML_PAGE))
-        if taken.asked.stream:
-            return await self._stream(connection, call, answer_id, taken)
+        if taken.asked.stream and isinstance(taken.asked, AskedChat):
+            return await self._stream(connection, call, answer_id, taken, taken.asked)
         return await self._unary(connection, call, answer_id, taken)
 
     def _refuse(self, connection: Connection, call: str, refusal: Refusal) -> Result:
-        body = refusal.body()
+        body = refusal.body
         head = self._format.head(
             call, refusal.status, length=len(body), content_type=refusal.content_type, extra=refusal.headers
         )
@@ -256,8 +256,10 @@ class Calls:
             connection.finish_and_close()
         return Result(outcome, output=taken.billing.output_tokens, bytes_sent=len(half), keep_alive=False)
 
-    async def _stream(self, connection: Connection, call: str, answer_id: str | None, taken: Taken) -> Result:
-        plan, tells_usage = self._plan(call, answer_id, taken)
+    async def _stream(
+        self, connection: Connection, call: str, answer_id: str | None, taken: Taken, asked: AskedChat
+    ) -> Result:
+        plan, tells_usage = self._plan(call, answer_id, taken, asked)
         pump = start(connection, plan)
         longest = plan.first + plan.interval * len(plan.tails) + (plan.stall_seconds or 0) + self._settings.longest_hold
         try:
@@ -282,13 +284,13 @@ class Calls:
             plan=plan,
         )
 
-    def _plan(self, call: str, answer_id: str | None, taken: Taken) -> tuple[Plan, bool]:
+    def _plan(self, call: str, answer_id: str | None, taken: Taken, asked: AskedChat) -> tuple[Plan, bool]:
         """Lay out the stream with its fault; also tells whether usage is part of it."""
         fault = taken.fault
         billing = None if fault is not None and fault.kind is FaultKind.NO_USAGE else taken.billing
         first, interval = self._first(taken), self._interval(taken)
         latency = int((first + interval * max(0, taken.produced - 1)) * 1000)
-        pieces = taken.asked.streamed(Making(call, answer_id, taken.answers, billing, latency))
+        pieces = asked.streamed(Making(call, answer_id, taken.answers, billing, latency))
         opening, tails = pieces.opening, pieces.tails
         finish, usage, done, tells_usage = pieces.finish, pieces.usage, pieces.done, pieces.tells_usage
         ending = Ending.CLEAN
@@ -301,10 +303,10 @@ class Calls:
                     tails, finish, usage, done, tells_usage = tails[:after], b"", b"", b"", False
                     ending = Ending.RESET if fault.rst else Ending.CLOSE
                 case FaultKind.ERROR:
-                    tails, finish = tails[:after], taken.asked.error_event(fault)
+                    tails, finish = tails[:after], asked.error_event(fault)
                     usage, done, tells_usage = b"", b"", False
                 case FaultKind.MALFORMED:
-                    broken = taken.asked.broken_event(fault)
+                    broken = asked.broken_event(fault)
                     if after:
                         tails = [*tails[: after - 1], tails[after - 1] + broken, *tails[after:]]
                     else:

@@ -6,7 +6,7 @@ of it, which reads the request and makes the bytes of the answer.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import ClassVar, Final
 
 from omnix_sandbox import script
@@ -18,15 +18,15 @@ from omnix_sandbox.steering import Steering
 JSON: Final = "application/json"
 
 
+@dataclass(eq=False)
 class Refusal(Exception):
-    """A request that is answered with an error status, in the vendor's envelope."""
+    """A request that gets this answer in place of the model's: mostly an error status and the vendor's envelope."""
 
     status: int
-    headers: Mapping[str, str]
+    body: bytes
+    _: KW_ONLY
+    headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = JSON
-
-    def body(self) -> bytes:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class Asked(ABC):
     operation: ClassVar[Operation] = Operation.CHAT
     model: str
     stream: bool = False
+    """Only an `AskedChat`'s may be true."""
 
     @property
     @abstractmethod
@@ -117,10 +118,6 @@ class Asked(ABC):
     def unary(self, making: Making) -> bytes:
         """The whole body."""
 
-    def streamed(self, making: Making) -> StreamBytes:
-        """The pieces of a stream; only asked for if `stream` is true."""
-        raise NotImplementedError
-
     def head_fields(self, making: Making) -> Mapping[str, str]:
         """Headers that a whole answer has beyond those of every answer."""
         return {}
@@ -129,17 +126,9 @@ class Asked(ABC):
         """The answer to this request where it has its own for what a fault orders; None where the format's will do."""
         return None
 
-    def broken_event(self, fault: Fault) -> bytes:
-        """An event that can't be read, in a stream of events that can."""
-        raise NotImplementedError
-
-    def error_event(self, fault: Fault) -> bytes:
-        """An error told within a stream; `fault` may name a status, a code and a message."""
-        raise NotImplementedError
-
 
 class AskedChat(Asked):
-    """A request for a text; `prompt` is it in the script's words."""
+    """A request for a text, whole or as a stream; `prompt` is it in the script's words."""
 
     prompt: script.Prompt
 
@@ -152,6 +141,18 @@ class AskedChat(Asked):
 
     def answers(self) -> tuple[Answer, ...]:
         return script.answers(self.prompt)
+
+    @abstractmethod
+    def streamed(self, making: Making) -> StreamBytes:
+        """The pieces of a stream; only asked for if `stream` is true."""
+
+    @abstractmethod
+    def broken_event(self, fault: Fault) -> bytes:
+        """An event that can't be read, in a stream of events that can."""
+
+    @abstractmethod
+    def error_event(self, fault: Fault) -> bytes:
+        """An error told within a stream; `fault` may name a status, a code and a message."""
 
 
 class Format(ABC):

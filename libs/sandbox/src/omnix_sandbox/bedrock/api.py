@@ -49,7 +49,7 @@ class Bedrock:
             authorize(request, body)
             answer = _counted(found[1], body) if found is not None else _listed(request)
         except Refusal as exc:
-            refusal, answer = exc, exc.body()
+            refusal, answer = exc, exc.body
         head = self._format.head(
             self._format.call_id(),
             200 if refusal is None else refusal.status,

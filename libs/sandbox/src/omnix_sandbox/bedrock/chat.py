@@ -78,10 +78,10 @@ class AskedConverse(AskedChat):
             answer = Answer(tokenize(BLOCKED), FinishReason.CONTENT_FILTER, finish_as="guardrail_intervened")
         making = Making("", None, (answer,), Billing(0, 0))
         if not self.stream:
-            return _Blocked(self.unary(making), JSON)
+            return formats.Refusal(200, self.unary(making))
         pieces = self.streamed(making)
         whole = b"".join([pieces.opening, *pieces.tails, pieces.finish, pieces.usage])
-        return _Blocked(whole, frames.CONTENT_TYPE)
+        return formats.Refusal(200, whole, content_type=frames.CONTENT_TYPE)
 
     def unary(self, making: Making) -> bytes:
         return Events(self._request, self._thinking, making).unary()
@@ -94,17 +94,3 @@ class AskedConverse(AskedChat):
 
     def error_event(self, fault: Fault) -> bytes:
         return frames.exception(*errors.in_stream(fault))
-
-
-class _Blocked(formats.Refusal):
-    """An answer in place of the model's."""
-
-    def __init__(self, body: bytes, content_type: str) -> None:
-        super().__init__(BLOCKED)
-        self.status = 200
-        self.headers = {}
-        self.content_type = content_type
-        self._body = body
-
-    def body(self) -> bytes:
-        return self._body

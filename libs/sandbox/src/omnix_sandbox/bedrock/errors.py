@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -13,21 +12,12 @@ from omnix_sandbox.faults import Fault, FaultKind
 _NAMESPACE: Final = "http://internal.amazon.com/coral/com.amazon.bedrock/"
 
 
-@dataclass(eq=False)
 class Refusal(formats.Refusal):
-    """A request that is answered with an exception of the API; without a type it is no exception that AWS knows."""
+    """A request that is answered with an exception of the API; without a kind it is no exception that AWS knows."""
 
-    status: int
-    type: str
-    message: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.type:
-            self.headers = {"x-amzn-ErrorType": f"{self.type}:{_NAMESPACE}", **self.headers}
-
-    def body(self) -> bytes:
-        return msgspec.json.encode({"message": self.message})
+    def __init__(self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        told = {"x-amzn-ErrorType": f"{kind}:{_NAMESPACE}"} if kind else {}
+        super().__init__(status, msgspec.json.encode({"message": message}), headers={**told, **(headers or {})})
 
 
 def invalid(message: str) -> Refusal:

@@ -54,7 +54,7 @@ class Gemini:
             authorize(request, vertex=path["vertex"] is not None)
             status, body, extra = 200, pretty(await _look_up(request, path)), None
         except Refusal as refusal:
-            status, body, extra = refusal.status, refusal.body(), refusal.headers
+            status, body, extra = refusal.status, refusal.body, refusal.headers
         data = self._format.head(self._format.call_id(), status, length=len(body), extra=extra) + body
         request.connection.write(data)
         return Sent(keep_alive=request.keep_alive)

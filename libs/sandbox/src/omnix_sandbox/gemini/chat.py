@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from omnix_sandbox.faults import Fault, FaultKind
-from omnix_sandbox.formats import JSON, Asked, AskedChat, Billing, Format, Making, StreamBytes
+from omnix_sandbox.formats import JSON, Asked, AskedChat, Billing, Format, Making, Refusal, StreamBytes
 from omnix_sandbox.gemini import errors
-from omnix_sandbox.gemini.errors import Blocked, Refusal, invalid_argument
+from omnix_sandbox.gemini.errors import invalid_argument
 from omnix_sandbox.gemini.events import UNSAFE, Events, dumped, pretty
 from omnix_sandbox.gemini.frames import ARRAY, EVENTS, Frames
 from omnix_sandbox.gemini.models import Model, version_of
@@ -100,7 +100,7 @@ class AskedContent(AskedChat):
     def streamed(self, making: Making) -> StreamBytes:
         return self._events(making).stream(self.target.frames)
 
-    def refusal(self, fault: Fault) -> Refusal | Blocked:
+    def refusal(self, fault: Fault) -> Refusal:
         if fault.kind is FaultKind.FILTER:
             return self._blocked(fault)
         return errors.of_fault(fault, self.model, vertex=self.target.vertex)
@@ -111,7 +111,7 @@ class AskedContent(AskedChat):
     def error_event(self, fault: Fault) -> bytes:
         told = Fault(FaultKind.STATUS, status=fault.status or 503, code=fault.code, message=fault.message)
         refusal = errors.of_fault(told, self.model, vertex=self.target.vertex)
-        return self.target.frames.final(dumped(refusal.error())) + self.target.frames.done
+        return self.target.frames.final(dumped(refusal.envelope)) + self.target.frames.done
 
     def _events(self, making: Making) -> Events:
         config = self.request.generation_config
@@ -125,8 +125,11 @@ class AskedContent(AskedChat):
             logprobs=(config.logprobs or 0) if config.response_logprobs else None,
         )
 
-    def _blocked(self, fault: Fault) -> Blocked:
-        """A blocked prompt has feedback in the place of candidates; `fault.code` is another reason."""
+    def _blocked(self, fault: Fault) -> Refusal:
+        """A prompt that is not answered: 200 with feedback in the place of candidates, of a stream the only event.
+
+        `fault.code` is another reason.
+        """
         feedback = {"blockReason": fault.code or "PROHIBITED_CONTENT", "safetyRatings": [UNSAFE]}
         if fault.message is not None and self.target.vertex:
             feedback["blockReasonMessage"] = fault.message
@@ -138,5 +141,5 @@ class AskedContent(AskedChat):
             "responseId": GeminiFormat().call_id(),
         }
         if self.stream and self.target.events:
-            return Blocked(EVENTS.final(dumped(told)), EVENTS.content_type)
-        return Blocked(pretty([told] if self.stream else told))
+            return Refusal(200, EVENTS.final(dumped(told)), content_type=EVENTS.content_type)
+        return Refusal(200, pretty([told] if self.stream else told))

@@ -5,7 +5,6 @@ https://github.com/RooCodeInc/Roo-Code/issues/3883, https://github.com/google-ge
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -20,24 +19,22 @@ _SERVICE: Final = "generativelanguage.googleapis.com"
 _LIMITS: Final = "https://ai.google.dev/gemini-api/docs/rate-limits"
 
 
-@dataclass(eq=False)
 class Refusal(formats.Refusal):
     """A request that is answered with Google's error envelope."""
 
-    status: int
-    message: str
-    name: str
-    details: Sequence[Detail] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def error(self) -> dict[str, Any]:
-        error: dict[str, Any] = {"code": self.status, "message": self.message, "status": self.name}
-        if self.details:
-            error["details"] = list(self.details)
-        return {"error": error}
-
-    def body(self) -> bytes:
-        return msgspec.json.format(msgspec.json.encode(self.error()), indent=2) + b"\n"
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        name: str,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        told = {"code": status, "message": message, "status": name, **({"details": details} if details else {})}
+        self.envelope = {"error": told}
+        super().__init__(
+            status, msgspec.json.format(msgspec.json.encode(self.envelope), indent=2) + b"\n", headers=headers or {}
+        )
 
 
 class BadRequest(Refusal):
@@ -47,19 +44,6 @@ class BadRequest(Refusal):
         told = [{"field": place, "description": text} if place else {"description": text} for place, text in violations]
         detail = {"@type": _TYPE + "BadRequest", "fieldViolations": told}
         super().__init__(400, "\n".join(text for _, text in violations), "INVALID_ARGUMENT", [detail])
-
-
-class Blocked(formats.Refusal):
-    """A prompt that is not answered: 200 with feedback and no candidates, of a stream the only event."""
-
-    def __init__(self, answer: bytes, content_type: str = formats.JSON) -> None:
-        self.status = 200
-        self.headers = {}
-        self.content_type = content_type
-        self._answer = answer
-
-    def body(self) -> bytes:
-        return self._answer
 
 
 def invalid_argument(message: str) -> Refusal:
@@ -104,11 +88,16 @@ def wrong_key() -> Refusal:
     return Refusal(400, message, "INVALID_ARGUMENT", [_reason("API_KEY_INVALID", service=_SERVICE), localized])
 
 
+_UNAUTHENTICATED: Final = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
+    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+
+
 def wrong_token(reason: str) -> Refusal:
     return Refusal(
         401,
-        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
-        "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+        _UNAUTHENTICATED,
         "UNAUTHENTICATED",
         [_reason(reason, service="aiplatform.googleapis.com", method="google.cloud.aiplatform.PredictionService")],
         {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/", error="invalid_token"'},
@@ -121,7 +110,7 @@ _QUOTA_MESSAGE: Final = (
 )
 _BY_STATUS: Final[dict[int, tuple[str, str]]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
-    401: ("UNAUTHENTICATED", wrong_token("").message),
+    401: ("UNAUTHENTICATED", _UNAUTHENTICATED),
     403: ("PERMISSION_DENIED", "Your API key was reported as leaked. Please use another API key."),
     404: ("NOT_FOUND", "Requested entity was not found."),
     409: ("ABORTED", "The operation was aborted."),

@@ -48,7 +48,7 @@ class HuggingFace:
             found = _look_up(request, path)
             status, body, content_type = 200, b"" if found is None else msgspec.json.encode(found), JSON
         except Refusal as refusal:
-            status, body, content_type = refusal.status, refusal.body(), refusal.content_type
+            status, body, content_type = refusal.status, refusal.body, refusal.content_type
         head = self._format.head(self._format.call_id(), status, length=len(body), content_type=content_type)
         request.connection.write(head + body)
         return Sent(keep_alive=request.keep_alive)

@@ -12,9 +12,8 @@ from msgspec import Meta
 
 from omnix_sandbox import vectors
 from omnix_sandbox.faults import Fault
-from omnix_sandbox.formats import Asked, Making
+from omnix_sandbox.formats import Asked, Making, Refusal
 from omnix_sandbox.huggingface import errors
-from omnix_sandbox.huggingface.errors import Refusal
 from omnix_sandbox.record import Operation
 from omnix_sandbox.script import count_tokens
 from omnix_sandbox.steering import Steering, steering_of_model

@@ -13,34 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
-from omnix_sandbox import formats
 from omnix_sandbox.faults import Fault, FaultKind
+from omnix_sandbox.formats import Refusal
 
 TEXT: Final = "text/plain; charset=utf-8"
 
 
-class Refusal(formats.Refusal):
-    """A refusal with the body as it is sent."""
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes,
-        *,
-        content_type: str = formats.JSON,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self.status = status
-        self.headers = headers or {}
-        self.content_type = content_type
-        self._body = body
-
-    def body(self) -> bytes:
-        return self._body
-
-
 def _json(status: int, told: Any, headers: Mapping[str, str] | None = None) -> Refusal:
-    return Refusal(status, msgspec.json.encode(told), headers=headers)
+    return Refusal(status, msgspec.json.encode(told), headers=headers or {})
 
 
 def plain(status: int, text: str) -> Refusal:
@@ -233,7 +213,7 @@ def tgi_event(message: str) -> bytes:
 
 def openai_of_tei(refusal: Refusal) -> Refusal:
     """The same in the envelope of TEI's OpenAI-like path."""
-    told = msgspec.json.decode(refusal.body())
+    told = msgspec.json.decode(refusal.body)
     if "error_type" not in told:
         return refusal
     body = {"message": told["error"], "code": refusal.status, "type": told["error_type"]}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from omnix_sandbox.faults import Fault
-from omnix_sandbox.formats import Making
+from omnix_sandbox.formats import Making, Refusal
 from omnix_sandbox.huggingface import errors
 from omnix_sandbox.huggingface.chunks import EVENT_STREAM, AskedChunks, Chunks, encode
 from omnix_sandbox.huggingface.models import HOSTED
@@ -146,9 +146,9 @@ def _without_bytes(told: Mapping[str, Any]) -> dict[str, Any]:
     return {"token": told["token"], "logprob": told["logprob"], "top_logprobs": others}
 
 
-def too_late(message: str) -> errors.Refusal:
+def too_late(message: str) -> Refusal:
     """What TGI finds wrong once a stream has begun."""
-    return errors.Refusal(200, errors.tgi_event(message) + DONE, content_type=EVENT_STREAM)
+    return Refusal(200, errors.tgi_event(message) + DONE, content_type=EVENT_STREAM)
 
 
 def described(hosted: str = HOSTED) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class OpenAI:
             authorize(request)
             status, body, extra = 200, self._look_up(request, path), None
         except Refusal as refusal:
-            status, body, extra = refusal.status, refusal.body(), refusal.headers
+            status, body, extra = refusal.status, refusal.body, refusal.headers
         call = self._format.call_id()
         request.connection.write(head_of(call, status, length=len(body), extra=extra) + body)
         return Sent(keep_alive=request.keep_alive)

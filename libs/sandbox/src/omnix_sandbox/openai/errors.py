@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -10,19 +9,19 @@ from omnix_sandbox import formats
 from omnix_sandbox.faults import Fault, FaultKind
 
 
-@dataclass(eq=False)
 class Refusal(formats.Refusal):
     """A request that is answered with an error envelope."""
 
-    status: int
-    message: str
-    type: str = "invalid_request_error"
-    param: str | None = None
-    code: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def body(self) -> bytes:
-        return envelope(self.message, self.type, self.param, self.code)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        type: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, envelope(message, type, param, code), headers=headers or {})
 
 
 def envelope(message: str, type_: str, param: str | None, code: str | None) -> bytes:
