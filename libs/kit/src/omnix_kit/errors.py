@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PROVIDER_QUOTA_EXHAUSTED = "PROVIDER_QUOTA_EXHAUSTED"
     PROVIDER_MALFORMED = "PROVIDER_MALFORMED"
     PROVIDER_CUT = "PROVIDER_CUT"
+    PROVIDER_DEPARTED = "PROVIDER_DEPARTED"
     UNAVAILABLE = "UNAVAILABLE"
     OVERLOADED = "OVERLOADED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
@@ -86,6 +87,7 @@ MEANINGS: Mapping[Reason, Meaning] = MappingProxyType(
         Reason.PROVIDER_QUOTA_EXHAUSTED: Meaning(_CODE.FAILED_PRECONDITION, 502, "provider_error"),
         Reason.PROVIDER_MALFORMED: Meaning(_CODE.INTERNAL, 502, "provider_error"),
         Reason.PROVIDER_CUT: Meaning(_CODE.UNAVAILABLE, 502, "provider_error"),
+        Reason.PROVIDER_DEPARTED: Meaning(_CODE.ABORTED, 502, "provider_error"),
         Reason.UNAVAILABLE: Meaning(_CODE.UNAVAILABLE, 503, "server_error"),
         Reason.OVERLOADED: Meaning(_CODE.UNAVAILABLE, 503, "server_error"),
         Reason.DEADLINE_EXCEEDED: Meaning(_CODE.DEADLINE_EXCEEDED, 504, "server_error"),

@@ -27,6 +27,14 @@ def chunks_of_completion(completion_id: str) -> str:
     return f"omnix.v1.completion.chunk.*.{completion_id}"
 
 
+def attempts_ended(router_id: str, completion_id: str) -> str:
+    return f"omnix.v1.completion.ended.{router_id}.{completion_id}"
+
+
+def attempts_ended_of_router(router_id: str) -> str:
+    return f"omnix.v1.completion.ended.{router_id}.*"
+
+
 def cancel(completion_id: str) -> str:
     return f"omnix.v1.completion.cancel.{completion_id}"
 

@@ -153,6 +153,12 @@ class Cut(Failed):
     REASON = Reason.PROVIDER_CUT
 
 
+class Departed(Failed):
+    """The answer, begun anew, is another one than the caller has the beginning of."""
+
+    REASON = Reason.PROVIDER_DEPARTED
+
+
 class Ended(PlatformError):
     """OmniX ended the attempt, or did not begin it."""
 

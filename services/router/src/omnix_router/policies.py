@@ -56,6 +56,7 @@ _KINDS = {
     Reason.CONTEXT_TOO_LONG: Kind.TOO_LONG,
     Reason.MODEL_NOT_FOUND: Kind.ELSEWHERE,
     Reason.INTERNAL: Kind.ELSEWHERE,
+    Reason.PROVIDER_DEPARTED: Kind.ELSEWHERE,
 }
 
 

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 from omnix_kit.errors import CallerError, Reason
 from omnix_kit.ids import is_id
+from omnix_kit.recording import Recorded
 
 from omnix_gateway.errors import invalid
 from omnix_gateway.http.exchange import Receive, Scope, Send, exchange_of, header
@@ -25,7 +26,6 @@ from omnix_gateway.routes.guards import identity_of, open_to
 from omnix_gateway.routes.plain import answered, query_of
 from omnix_gateway.schema import StreamCancelled, StreamQuery
 from omnix_gateway.streaming.convert import Start, chunks_from_bytes
-from omnix_gateway.streaming.recording import Recorded
 from omnix_gateway.streaming.streams import Streams
 
 _YOUNG_MS: Final = 60_000

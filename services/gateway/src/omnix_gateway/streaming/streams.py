@@ -11,21 +11,19 @@ from omnix_kit import streams as kit_streams
 from omnix_kit import subjects
 from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
 from omnix_kit.messaging import Messaging
+from omnix_kit.recording import Recording
+from omnix_kit.senders import Senders
 
 from omnix_gateway import metrics
 from omnix_gateway.clients import Router
 from omnix_gateway.identity import Identity
 from omnix_gateway.policies import OnDisconnect
 from omnix_gateway.streaming.convert import cancel_to_bytes
-from omnix_gateway.streaming.listening import Listening
 from omnix_gateway.streaming.reader import Limits, Reader, clock
-from omnix_gateway.streaming.recording import Recording
 
 _log = logging.getLogger(__name__)
 
 _TICK = 1.0
-_SENDERS_KNOWN = 10_000
-_FORGOTTEN_AFTER = 60.0
 _REVOKED_ENDS_WITHIN = 3.0
 SHUTTING_DOWN = "The gateway is being stopped; resume the stream to go on."
 
@@ -58,11 +56,10 @@ class Streams:
         self._router = router
         self._gateway_id = gateway_id
         self._limits = limits
-        self._sender_timeout = sender_timeout.total_seconds()
+        self._senders = Senders(sender_timeout.total_seconds())
+        self._listening = self._senders.listening
         self._begun: dict[str, OpenStream] = {}
         self._open: set[OpenStream] = set()
-        self._heartbeats: dict[str, float] = {}
-        self._listening = Listening()
 
     def subject(self, completion_id: str) -> str:
         return subjects.chunks(self._gateway_id, completion_id)
@@ -160,8 +157,7 @@ class Streams:
         return stream is not None and stream.reader.offer(data)
 
     def on_heartbeat(self, sender_id: str) -> None:
-        if sender_id in self._heartbeats or len(self._heartbeats) < _SENDERS_KNOWN:
-            self._heartbeats[sender_id] = self._listening.at(clock())
+        self._senders.heard(sender_id, clock())
 
     async def on_connection(self) -> None:
         """At every NATS connection: what was missed meanwhile is in the recording, or will be published again."""
@@ -213,9 +209,7 @@ class Streams:
         if not self._messaging.client.is_connected:
             self._listening.end(now)
         listened = self._listening.at(now)
-        self._heartbeats = {
-            sender: heard for sender, heard in self._heartbeats.items() if listened - heard < _FORGOTTEN_AFTER
-        }
+        self._senders.forget(now)
         for stream in list(self._open):
             reader = stream.reader
             reader.tick(now, listened)
@@ -225,10 +219,8 @@ class Streams:
                 patience = self._limits.stalled_client if not self._revoked(stream) else _REVOKED_ENDS_WITHIN
                 if now - reader.failed_at > patience:
                     stream.abort()
-            elif reader.sender_id:
-                heard = max(self._heartbeats.get(reader.sender_id, 0.0), stream.began)
-                if listened - heard > self._sender_timeout:
-                    self._doom(reader)
+            elif reader.sender_id and self._senders.is_silent(reader.sender_id, stream.began, now):
+                self._doom(reader)
 
     def _doom(self, reader: Reader) -> None:
         if not self._listening.connected:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import msgspec
 from nats.aio.msg import Msg
+
 from omnix_kit import subjects
 from omnix_kit.errors import PlatformError, Reason
 from omnix_kit.messaging import Messaging

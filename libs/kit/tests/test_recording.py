@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from omnix_gateway.streaming import recording
-from omnix_gateway.streaming.recording import Recording
+from omnix_kit import recording
 from omnix_kit.errors import PlatformError, Reason
+from omnix_kit.recording import Recording
 from omnix_kit.testing import NatsServer, connected, eventually
 
 
