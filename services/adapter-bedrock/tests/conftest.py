@@ -1,27 +1,10 @@
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 from omnix_kit.errors import Reason
-from omnix_kit.testing import NatsServer, nats_server
-from omnix_provider.profile import Profile, Refused, Told
-from omnix_provider.testing import Place, scene
-from omnix_sandbox.testing import Sandbox, running_sandbox
+from omnix_provider.profile import EMBEDDING, MODE, Profile, Refused, Told
+from omnix_provider.scenery import nats as nats
+from omnix_provider.scenery import place as place
+from omnix_provider.scenery import sandbox as sandbox
 
-MODULE = "omnix_adapter_bedrock"
-EMBEDDING = (
-    "embedding",
-    "embeddings",
-    "embedding_dimensions",
-    "embedding_usage",
-    "embedding_purpose",
-    "embedding_of_tokens",
-    "embedding_refused_by_the_vendor",
-    "malformed_embedding",
-    "left_embedding",
-)
-MODE = Refused("mode", "only the catalogue knows what it means for a model")
 PROFILE = Profile(
     provider="bedrock",
     title="Amazon Bedrock",
@@ -64,22 +47,3 @@ PROFILE = Profile(
 @pytest.fixture(scope="module")
 def profile() -> Profile:
     return PROFILE
-
-
-@pytest.fixture(scope="module")
-def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with nats_server(tmp_path_factory.mktemp("nats")) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("sandbox"), fsync=False, keep_requests=True) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(nats: NatsServer, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    data: Path = tmp_path_factory.mktemp("adapter")
-    async with scene(MODULE, nats, data, {"OMNIX_SANDBOX_URL": sandbox.url}) as standing:
-        yield standing

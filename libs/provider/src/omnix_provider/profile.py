@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from omnix_kit.errors import Reason
 
@@ -25,6 +26,22 @@ class Told:
     """None for the status that the failure is named after."""
 
 
+EMBEDDING: Final = (
+    "embedding",
+    "embeddings",
+    "embedding_dimensions",
+    "embedding_usage",
+    "embedding_purpose",
+    "embedding_of_tokens",
+    "embedding_refused_by_the_vendor",
+    "malformed_embedding",
+    "left_embedding",
+)
+"""Behaviours that need a model for embeddings."""
+BUDGET: Final = Refused("reasoning.budget_tokens", "the format knows efforts only")
+MODE: Final = Refused("mode", "only the catalogue knows what it means for a model")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One vendor in the conformance suite. Behaviours go by their names, such as ``image`` and ``sampling/top_k``."""
@@ -41,3 +58,8 @@ class Profile:
     provisos: Mapping[str, str] = field(default_factory=dict)
     """Behaviours whose meaning is the same as far as the vendor goes, and what it does not do. What follows from one
     is said by the behaviour's test."""
+
+    @property
+    def module(self) -> str:
+        """Run by ``python -m``, it is the adapter."""
+        return f"omnix_adapter_{self.provider}"

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from nats.aio.msg import Msg
 from omnix.completion.v1 import completion_pb2 as pb
@@ -27,6 +28,8 @@ from omnix_kit.testing import NatsServer, connected, eventually, free_port
 
 GATEWAY = "gw1"
 TEN = timedelta(seconds=10)
+OPERATORS: Final = ("OMNIX_", "AWS_", "GEMINI_", "GOOGLE_", "HF_", "OPENAI_")
+"""How variables begin that make an adapter call a vendor, and are nothing to a test."""
 
 
 def asking(text: str = "Say something.", **more: object) -> pb.CompletionRequest:
@@ -117,14 +120,17 @@ class Readers:
 
 
 class Adapter:
-    """One process of it, which can be killed and started again on its ports and data."""
+    """One process of it, which can be killed and started again on its ports and data.
+
+    It gets this process's environment without what whoever runs the tests has of OmniX and of vendors.
+    """
 
     def __init__(self, module: str, data_dir: Path, environment: Mapping[str, str]) -> None:
         self._module = module
         self.ops = f"http://127.0.0.1:{free_port()}"
         self.address = f"127.0.0.1:{free_port()}"
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("OMNIX_", "OPENAI_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(OPERATORS)},
             "OMNIX_DATA_DIR": str(data_dir),
             "OMNIX_OPS_PORT": self.ops.rpartition(":")[2],
             "OMNIX_GRPC_PORT": self.address.rpartition(":")[2],
