@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from msgspec.structs import replace
 from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc
 from omnix.provider.v1 import provider_service_pb2 as pb
 from omnix_kit.errors import OmnixError, PlatformError, Reason
@@ -62,6 +63,8 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
     ) -> pb.StartCompletionResponse:
         provider, attempt = self._read(request.attempt)
         asked = request_from_proto(request.request)
+        if request.continuation.kind == pb.Continuation.KIND_PREFIX:
+            attempt = replace(attempt, prefix=request.continuation.text)
         subject = request.chunk_subject
         if not subject.startswith(_CHUNK_SUBJECT) or not subject.endswith(f".{attempt.completion_id}"):
             raise InvalidRequest("chunk_subject is not one of this completion.", param="chunk_subject")

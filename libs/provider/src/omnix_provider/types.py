@@ -224,6 +224,11 @@ class Attempt(Struct, frozen=True):
     """To be obeyed where it is set, in place of what the request says of mode, effort and budget."""
     max_output_tokens: int = 0
     """The most that the model can do; 0 when unknown."""
+    prefix: str = ""
+    """The beginning of the answer, which the vendor is asked to continue. The answer is what follows it.
+
+    An adapter whose vendor cannot do so raises ``UnsupportedParameter`` for ``prefix``.
+    """
 
 
 class Usage(Struct, frozen=True):
