@@ -1,10 +1,13 @@
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import openai
 import pytest
 import pytest_asyncio
 from omnix_sandbox.testing import Sandbox, running_sandbox
+
+from .bedrock_client import make_client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -29,3 +32,8 @@ async def client(sandbox: Sandbox, request_id: str) -> AsyncIterator[openai.Asyn
         default_headers={"X-Client-Request-Id": request_id},
     ) as sdk:
         yield sdk
+
+
+@pytest.fixture
+def bedrock(sandbox: Sandbox, request_id: str) -> Any:
+    return make_client(sandbox, request_id)
