@@ -18,6 +18,10 @@ targets = ["openai/gpt-4o", "other/model"]
 first_content_timeout = "300ms"
 idle_timeout = "7s"
 
+[routes.patient]
+first_content_timeout = { flash = "5s", ultra-think = "2.5m" }
+targets = ["lab/counted"]
+
 [routes.larger]
 targets = ["openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4.1"]
 

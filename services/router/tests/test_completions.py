@@ -220,6 +220,10 @@ NO_MODE, FLASH, THINK, ULTRA = (
         # It cannot think, and it cannot but think.
         ("lab/dull", ULTRA, 60),
         ("lab/named", FLASH, 120),
+        ("patient", FLASH, 5),
+        ("patient", ULTRA, 150),
+        # The route says nothing of it.
+        ("patient", NO_MODE, 120),
     ],
 )
 async def test_thinking_is_waited_for_as_long_as_it_takes(

@@ -113,6 +113,25 @@ def test_policies_stickiness_and_rules_are_read() -> None:
     assert routes.by_name["kept"].sticky == Sticky(By.CONVERSATION)
 
 
+def test_first_content_timeout_may_differ_by_mode() -> None:
+    text = """
+        [routes.a]
+        first_content_timeout = { flash = "5s", ultra-think = "2m", default = "30s" }
+        targets = ["o3"]
+
+        [routes.b]
+        first_content_timeout = { think = "500ms" }
+        targets = ["o3"]
+        """
+    routes = parse(text, CATALOGUE, ADAPTERS).by_name
+    assert routes["a"].limits.first_content_timeout == timedelta(seconds=30)
+    assert routes["a"].limits.first_content_timeouts == {
+        Mode.FLASH: timedelta(seconds=5),
+        Mode.ULTRA_THINK: timedelta(minutes=2),
+    }
+    assert routes["b"].limits == RouteLimits(first_content_timeouts={Mode.THINK: timedelta(seconds=0.5)})
+
+
 def test_empty_file_has_no_routes() -> None:
     assert parse("", CATALOGUE, ADAPTERS).by_name == {}
 
@@ -142,6 +161,18 @@ def test_empty_file_has_no_routes() -> None:
         ('[routes.a]\nattempts = 0\ntargets = ["o3"]', "routes.'a'.attempts: must be from 1 to 10"),
         ('[routes.a]\ndeadline = "soon"\ntargets = ["o3"]', "routes.'a'.deadline: must be a duration"),
         ('[routes.a]\ndeadline = "0s"\ntargets = ["o3"]', "routes.'a'.deadline: must be more than 0"),
+        (
+            '[routes.a]\nfirst_content_timeout = { ultra-think = "soon" }\ntargets = ["o3"]',
+            "routes.'a'.first_content_timeout.ultra-think: must be a duration",
+        ),
+        (
+            '[routes.a]\nfirst_content_timeout = {}\ntargets = ["o3"]',
+            "routes.'a'.first_content_timeout: must hold at least one of default, flash, think, ultra-think",
+        ),
+        (
+            '[routes.a]\nfirst_content_timeout = { fast = "1s" }\ntargets = ["o3"]',
+            "unknown field `fast` - at `$.routes[...].first_content_timeout`",
+        ),
         ('[routes.gpt-large]\ntargets = ["o3"]', "routes.'gpt-large': is the name of a model; set shadows = true"),
         ('[routes."openai/mine"]\ntargets = ["o3"]', "routes.'openai/mine': is the name of a model"),
         ('[routes."openai/*"]\ntargets = ["o3"]', "routes.'openai/*': never matches"),

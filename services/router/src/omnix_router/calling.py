@@ -63,7 +63,7 @@ class Calling:
         """How the attempts of one streamed completion are made."""
 
         async def start(order: Order) -> Started:
-            patience = limits.first_content_timeout or self._patience.until_first_content(wish, order.target)
+            patience = self._patience.until_first_content(wish, order.target, limits)
             client = self._adapters.pick(order.target.provider)
             began = time.perf_counter()
             try:

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from omnix_router.catalogue.models import Control, Effort, Mode
 from omnix_router.reasoning import Wish, effort_of
-from omnix_router.routing import Target
+from omnix_router.routing import RouteLimits, Target
 
 
 class Thinking(Enum):
@@ -69,13 +69,15 @@ class Patience:
     think: timedelta
     ultra_think: timedelta
 
-    def until_first_content(self, wish: Wish, target: Target) -> timedelta:
+    def until_first_content(self, wish: Wish, target: Target, limits: RouteLimits) -> timedelta:
+        """What the route says of this amount of reasoning, else what it says of all, else what is set here."""
         match thinking(wish, target):
             case Thinking.FLASH:
-                return self.flash
+                own, general = limits.first_content_timeouts.get(Mode.FLASH), self.flash
             case Thinking.THINK:
-                return self.think
+                own, general = limits.first_content_timeouts.get(Mode.THINK), self.think
             case Thinking.ULTRA_THINK:
-                return self.ultra_think
+                own, general = limits.first_content_timeouts.get(Mode.ULTRA_THINK), self.ultra_think
             case Thinking.UNSAID:
-                return self.usual
+                own, general = None, self.usual
+        return own or limits.first_content_timeout or general

@@ -41,10 +41,13 @@ class RouteLimits:
 
     attempts: int | None = None
     first_content_timeout: timedelta | None = None
+    """Where ``first_content_timeouts`` says nothing."""
     idle_timeout: timedelta | None = None
     deadline: timedelta | None = None
     strict_reasoning: bool | None = None
     """Refuse a wish for reasoning that a model can fulfil only nearly."""
+    first_content_timeouts: Mapping[Mode, timedelta] = field(default_factory=dict)
+    """By how much the model is told to reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ class Routes:
     """Every route, by name."""
 
     by_name: Mapping[str, Route] = field(default_factory=dict)
+    providers: frozenset[str] = frozenset()
+    """Those that the routes' writer declared, because nothing else knows them yet."""
 
     @cached_property
     def wildcards(self) -> tuple[Route, ...]:
