@@ -21,7 +21,11 @@ PAGE = SERVICES / "README.md"
 ADAPTERS = ("openai", "bedrock", "gemini", "huggingface")
 ROWS = (
     ("gateway", "HTTP, `OMNIX_HTTP_PORT` (8080)", "the public API: OpenAI's paths, bodies and streams"),
-    ("router", "gRPC, `OMNIX_GRPC_PORT`", "catalogue, routes, retries, failover"),
+    (
+        "router",
+        "gRPC, `OMNIX_GRPC_PORT`",
+        "catalogue, selection, routes with their conditions and policies, circuits, retries, failover",
+    ),
     ("adapter-openai", "gRPC, `OMNIX_GRPC_PORT`", "calls OpenAI and servers that speak its protocol"),
     ("adapter-bedrock", "gRPC, `OMNIX_GRPC_PORT`", "calls Amazon Bedrock"),
     ("adapter-gemini", "gRPC, `OMNIX_GRPC_PORT`", "calls Google Gemini, with a key or through Google Cloud"),
