@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.message import Message
-from omnix.account.v1.account_pb2 import KEY_ROLE_ADMIN, KEY_ROLE_MEMBER
+from omnix.account.v1.account_pb2 import KEY_ROLE_ADMIN, KEY_ROLE_MEMBER, DisconnectPolicy
 from omnix.account.v1.account_service_pb2 import AuthenticateKeyRequest, CreateKeyRequest, ListKeysRequest
-from omnix_kit.convert import timestamp
+from omnix_kit.convert import duration, timestamp
 from omnix_kit.errors import CallerError, OmnixError, Reason
 
 from .conftest import ADMIN, Client, Service
@@ -43,6 +43,36 @@ async def test_key_ends_when_it_expires(client: Client) -> None:
             ended = exc
     assert (ended.reason, ended.message) == (Reason.UNAUTHENTICATED, "The API key is not valid.")
     assert datetime.now(UTC) >= end - timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        DisconnectPolicy(action=DisconnectPolicy.ACTION_CANCEL),
+        DisconnectPolicy(action=DisconnectPolicy.ACTION_CONTINUE),
+        DisconnectPolicy(action=DisconnectPolicy.ACTION_GRACE, grace=duration(timedelta(seconds=1.5))),
+    ],
+    ids=["cancel", "continue", "grace"],
+)
+async def test_key_keeps_what_becomes_of_its_streams(client: Client, policy: DisconnectPolicy) -> None:
+    made = await client.create((await client.authenticate(ADMIN)).key_id, disconnect_policy=policy)
+    assert (await client.authenticate(made.secret)).disconnect_policy == policy
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        DisconnectPolicy(),
+        DisconnectPolicy(action=DisconnectPolicy.ACTION_GRACE),
+        DisconnectPolicy(action=DisconnectPolicy.ACTION_GRACE, grace=duration(timedelta(minutes=11))),
+    ],
+    ids=["unspecified", "no grace", "too long"],
+)
+async def test_policy_that_means_nothing_is_refused(client: Client, policy: DisconnectPolicy) -> None:
+    maker = (await client.authenticate(ADMIN)).key_id
+    with pytest.raises(CallerError) as refused:
+        await client.create(maker, disconnect_policy=policy)
+    assert (refused.value.reason, refused.value.param) == (Reason.INVALID_REQUEST, "disconnect_policy")
 
 
 async def test_members_make_no_keys_and_nobody_makes_keys_for_another_tenant(client: Client) -> None:

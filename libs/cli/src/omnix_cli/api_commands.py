@@ -163,6 +163,10 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="After how long: 12h, 30d. Never, if not given.", show_default=False)
     ] = None,
+    on_disconnect: Annotated[
+        str | None,
+        typer.Option(help="What its streams do whose clients leave: cancel, continue, grace=30s.", show_default=False),
+    ] = None,
     json: JsonOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -178,6 +182,8 @@ def create(
     body: dict[str, object] = {"name": name, "role": role}
     if expires is not None:
         body["expires_at"] = int((datetime.now(UTC) + listings.duration(expires)).timestamp())
+    if on_disconnect is not None:
+        body["on_disconnect"] = on_disconnect
     with options.gateway(url, key, data_dir) as gateway:
         raw = gateway.call("POST", "/v1/keys", msgspec.Raw, body=body)
         made = gateway.decode(raw, listings.NewKey)

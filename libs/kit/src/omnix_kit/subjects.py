@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 CHUNKS_OF_ALL = "omnix.v1.completion.chunk.>"
 USAGE_RECORDED = "omnix.v1.usage.recorded.*"
 ACCOUNT_CHANGED = "omnix.v1.account.changed.*"
+READERS_SOUGHT = "omnix.v1.completion.readers.*"
 CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
 SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
 PROVIDER_HEALTH = "omnix.v1.provider.health.*"
@@ -33,6 +34,11 @@ def attempts_ended(router_id: str, completion_id: str) -> str:
 
 def attempts_ended_of_router(router_id: str) -> str:
     return f"omnix.v1.completion.ended.{router_id}.*"
+
+
+def readers(completion_id: str) -> str:
+    """Whoever reads the completion answers a request on it, with nothing."""
+    return f"{READERS_SOUGHT[:-1]}{completion_id}"
 
 
 def cancel(completion_id: str) -> str:

@@ -77,6 +77,7 @@ class Accounts:
             hint=keys.hint(secret),
             create_time=now,
             expire_time=None if wish.expire_time is None else milliseconds(wish.expire_time),
+            on_disconnect=wish.on_disconnect,
         )
         with store_errors():
             await self._repository.add(key)

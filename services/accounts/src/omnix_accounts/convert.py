@@ -1,12 +1,15 @@
 """Keys between protobuf and the domain."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from omnix.account.v1 import account_pb2, account_service_pb2
-from omnix_kit.convert import datetime_from, timestamp
+from omnix_kit.convert import datetime_from, duration, timestamp
 
 from omnix_accounts.errors import invalid
-from omnix_accounts.keys import Key, Role, Wish
+from omnix_accounts.keys import Key, OnDisconnect, Role, Wish
+
+_MOST_MILLISECONDS = 600_000
+"""As long as the recording keeps an answer for those who come back."""
 
 _ROLES = {account_pb2.KEY_ROLE_ADMIN: Role.ADMIN, account_pb2.KEY_ROLE_MEMBER: Role.MEMBER}
 _ROLES_TO_PROTO = {role: number for number, role in _ROLES.items()}
@@ -30,7 +33,31 @@ def wish_from_proto(request: account_service_pb2.CreateKeyRequest) -> Wish:
         user_id=request.user_id,
         team_id=request.team_id,
         expire_time=expire_time,
+        on_disconnect=_on_disconnect(request.disconnect_policy) if request.HasField("disconnect_policy") else None,
     )
+
+
+def _on_disconnect(policy: account_pb2.DisconnectPolicy) -> OnDisconnect:
+    match policy.action:
+        case account_pb2.DisconnectPolicy.ACTION_CANCEL:
+            return OnDisconnect(timedelta(0))
+        case account_pb2.DisconnectPolicy.ACTION_CONTINUE:
+            return OnDisconnect(None)
+        case account_pb2.DisconnectPolicy.ACTION_GRACE:
+            milliseconds = policy.grace.seconds * 1000 + policy.grace.nanos // 1_000_000
+            if 0 < milliseconds <= _MOST_MILLISECONDS:
+                return OnDisconnect(timedelta(milliseconds=milliseconds))
+            raise invalid("disconnect_policy", "The grace must be more than 0 and at most 10 minutes.")
+    raise invalid("disconnect_policy", "The policy must be to cancel, to continue, or a grace.")
+
+
+def _policy(on_disconnect: OnDisconnect) -> account_pb2.DisconnectPolicy:
+    grace = on_disconnect.grace
+    if grace is None:
+        return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_CONTINUE)
+    if not grace:
+        return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_CANCEL)
+    return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_GRACE, grace=duration(grace))
 
 
 def key_to_proto(key: Key) -> account_pb2.Key:
@@ -45,6 +72,7 @@ def key_to_proto(key: Key) -> account_pb2.Key:
         create_time=timestamp(key.create_time),
         expire_time=None if key.expire_time is None else timestamp(key.expire_time),
         revoke_time=None if key.revoke_time is None else timestamp(key.revoke_time),
+        disconnect_policy=None if key.on_disconnect is None else _policy(key.on_disconnect),
     )
 
 

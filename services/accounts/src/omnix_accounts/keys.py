@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -24,6 +24,14 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OnDisconnect:
+    """How long a streamed answer goes on with nobody who reads it."""
+
+    grace: timedelta | None
+    """Zero ends it at once, None lets it come to its end. Whole milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is stored: everything but its secret. Times are whole milliseconds, as the store keeps them."""
 
@@ -39,6 +47,8 @@ class Key:
     user_id: str = ""
     expire_time: datetime | None = None
     revoke_time: datetime | None = None
+    on_disconnect: OnDisconnect | None = None
+    """None leaves it to the gateway."""
     bootstrap: int = 0
     """Which bootstrap key it is, counted from 1; 0 for keys that were made by request."""
 
@@ -60,6 +70,7 @@ class Wish:
     user_id: str = ""
     team_id: str = ""
     expire_time: datetime | None = None
+    on_disconnect: OnDisconnect | None = None
 
 
 def new_secret() -> str:

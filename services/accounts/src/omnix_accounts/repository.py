@@ -6,13 +6,13 @@ A key that changed carries the id of an event that is not announced yet, written
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from omnix_kit.ids import uuid7
 from omnix_store import Change, Document, DuplicateKeyError, Range, Store, index, unique
 
-from omnix_accounts.keys import Key, Role
+from omnix_accounts.keys import Key, OnDisconnect, Role
 
 _SEAT = "admin_key"
 
@@ -138,7 +138,12 @@ def _document(key: Key) -> dict[str, Any]:
         "expire_time": key.expire_time,
         "revoke_time": key.revoke_time,
         "bootstrap": key.bootstrap,
-    }
+    } | ({} if key.on_disconnect is None else {"on_disconnect": _milliseconds(key.on_disconnect)})
+
+
+def _milliseconds(on_disconnect: OnDisconnect) -> int:
+    """The grace; negative for none that ends."""
+    return -1 if on_disconnect.grace is None else on_disconnect.grace // timedelta(milliseconds=1)
 
 
 def _key(document: Document) -> Key:
@@ -155,4 +160,11 @@ def _key(document: Document) -> Key:
         expire_time=document["expire_time"],
         revoke_time=document["revoke_time"],
         bootstrap=document["bootstrap"],
+        on_disconnect=_on_disconnect(document.get("on_disconnect")),
     )
+
+
+def _on_disconnect(milliseconds: Any) -> OnDisconnect | None:
+    if milliseconds is None:
+        return None
+    return OnDisconnect(None if milliseconds < 0 else timedelta(milliseconds=milliseconds))

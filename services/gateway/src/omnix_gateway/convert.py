@@ -1,7 +1,7 @@
 """Keys, models and usage: protobuf to what the API tells."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Final, Literal, TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,13 +10,14 @@ from omnix.account.v1 import account_pb2, account_service_pb2
 from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_pb2
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
-from omnix_kit.convert import datetime_from, error_from_proto, timestamp
+from omnix_kit.convert import datetime_from, duration, error_from_proto, timestamp
 
 from omnix_gateway import schema
 from omnix_gateway.chat.answer import decimal
 from omnix_gateway.chat.convert import EFFORT_NAMES, MODE_NAMES
 from omnix_gateway.errors import error_body
 from omnix_gateway.identity import Identity, Role
+from omnix_gateway.policies import CANCEL, CONTINUE, OnDisconnect, on_disconnect
 
 Control = Literal["none", "fixed", "switch", "effort", "budget"]
 
@@ -57,8 +58,21 @@ def identity_from_proto(key: account_pb2.Key, key_sha256: bytes) -> Identity:
         team_id=key.team_id,
         user_id=key.user_id,
         expire_time=datetime_from(key.expire_time) if key.HasField("expire_time") else None,
+        on_disconnect=_on_disconnect(key),
         key_sha256=key_sha256,
     )
+
+
+def _on_disconnect(key: account_pb2.Key) -> OnDisconnect | None:
+    match key.disconnect_policy.action:
+        case account_pb2.DisconnectPolicy.ACTION_CANCEL:
+            return CANCEL
+        case account_pb2.DisconnectPolicy.ACTION_CONTINUE:
+            return CONTINUE
+        case account_pb2.DisconnectPolicy.ACTION_GRACE:
+            grace: timedelta = key.disconnect_policy.grace.ToTimedelta()
+            return OnDisconnect(grace)
+    return None
 
 
 def _seconds(message: account_pb2.Key | router_pb2.Model, field: str) -> int | None:
@@ -79,6 +93,7 @@ def key_from_proto(key: account_pb2.Key) -> schema.Key:
         created_at=key.create_time.seconds,
         expires_at=_seconds(key, "expire_time"),
         revoked_at=_seconds(key, "revoke_time"),
+        on_disconnect=None if (policy := _on_disconnect(key)) is None else str(policy),
     )
 
 
@@ -99,7 +114,17 @@ def new_key_to_proto(asked: schema.KeyRequest, maker: Identity) -> account_servi
     )
     if asked.expires_at is not None:
         proto.expire_time.seconds = asked.expires_at
+    if asked.on_disconnect is not None:
+        proto.disconnect_policy.CopyFrom(_policy(on_disconnect(asked.on_disconnect, "on_disconnect")))
     return proto
+
+
+def _policy(policy: OnDisconnect) -> account_pb2.DisconnectPolicy:
+    if policy == CANCEL:
+        return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_CANCEL)
+    if policy.grace is None:
+        return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_CONTINUE)
+    return account_pb2.DisconnectPolicy(action=account_pb2.DisconnectPolicy.ACTION_GRACE, grace=duration(policy.grace))
 
 
 def list_keys_to_proto(tenant_id: str, limit: int, page_token: str) -> account_service_pb2.ListKeysRequest:

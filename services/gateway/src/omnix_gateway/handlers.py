@@ -33,6 +33,7 @@ class Handlers:
             await self._messaging.subscribe(subjects.chunks_of_gateway(self._gateway_id), self.on_chunks)
             await self._messaging.subscribe(subjects.SENDER_HEARTBEATS, self.on_heartbeat)
             await self._messaging.subscribe(subjects.ACCOUNT_CHANGED, self.on_account_changed)
+            await self._messaging.subscribe(subjects.READERS_SOUGHT, self.on_readers_sought)
             self._subscribed = True
         else:
             # A revocation may have been told while nobody listened.
@@ -49,6 +50,10 @@ class Handlers:
             self._streams.on_heartbeat(sender_of(message.data))
         except DecodeError:
             _log.warning("a heartbeat cannot be read", extra={"subject": message.subject})
+
+    async def on_readers_sought(self, message: Msg) -> None:
+        if message.reply and self._streams.is_read(message.subject.rpartition(".")[2]):
+            await self._messaging.publish(message.reply, b"")
 
     async def on_account_changed(self, message: Msg) -> None:
         try:

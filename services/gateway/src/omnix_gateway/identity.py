@@ -7,6 +7,8 @@ from enum import StrEnum
 from omnix_kit.caller import Caller
 from omnix_kit.errors import CallerError, Reason
 
+from omnix_gateway.policies import OnDisconnect
+
 
 class Role(StrEnum):
     ADMIN = "admin"
@@ -23,6 +25,8 @@ class Identity:
     team_id: str = ""
     user_id: str = ""
     expire_time: datetime | None = None
+    on_disconnect: OnDisconnect | None = None
+    """Of its streams, unless a request says otherwise; None leaves it to the gateway."""
     key_sha256: bytes = b""
     """To ask again whether the key still holds."""
 

@@ -13,6 +13,7 @@ FIRST_CONTENT_SECONDS = Histogram(
     "omnix_first_content_seconds", "Time from a streamed request to its first content.", buckets=SECONDS
 )
 OPEN_STREAMS = Gauge("omnix_open_streams", "Streams being read by clients.")
+LINGERING = Gauge("omnix_streams_unread", "Answers that go on for their grace with nobody who reads them here.")
 STREAM_ENDS = Counter("omnix_stream_ends_total", "Streams ended, by how.", ["how"])
 GAPS_FILLED = Counter("omnix_stream_gaps_filled_total", "Gaps in streams that the recording filled.")
 GAPS_LOST = Counter("omnix_stream_gaps_lost_total", "Gaps in streams that nobody could fill.")

@@ -174,13 +174,18 @@ class UsageSummary(Struct, kw_only=True):
 
 
 class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the new key is for. `expires_at` is in seconds since 1970."""
+    """What the new key is for. `expires_at` is in seconds since 1970.
+
+    `on_disconnect` is what happens to its streams whose clients leave, unless a request says otherwise: `cancel`,
+    `continue` or `grace=30s`.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     role: Literal["admin", "member"] = "member"
     user_id: Annotated[str, Meta(max_length=200)] | None = None
     team_id: Annotated[str, Meta(max_length=200)] | None = None
     expires_at: Annotated[int, Meta(ge=1, le=253402300799)] | None = None
+    on_disconnect: Annotated[str, Meta(max_length=40)] | None = None
 
 
 class Key(Struct, kw_only=True):
@@ -196,6 +201,7 @@ class Key(Struct, kw_only=True):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    on_disconnect: str | None
 
 
 class NewKey(Key, kw_only=True):

@@ -36,8 +36,8 @@ from omnix_gateway.http.exchange import (
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity
+from omnix_gateway.policies import CANCEL, OnDisconnect, on_disconnect
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
-from omnix_gateway.policies import OnDisconnect, on_disconnect
 from omnix_gateway.preferences.translate import TIMEOUT, models, timeout
 from omnix_gateway.routes.answered import answered_by, cost, header_text, left
 from omnix_gateway.routes.events import Client, begin_events, send_events
@@ -82,7 +82,7 @@ class Completions:
             exchange.completion_id = uuid7()
             exchange.model = models(request.model, request.models)[0]
             within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
-            policy = on_disconnect(header(scope, ON_DISCONNECT.encode())) if request.stream else None
+            policy = _policy(header(scope, ON_DISCONNECT.encode()), identity) if request.stream else None
             media = Media(self.media)
             proto = convert.request_to_proto(request, media)
             if media.sought:
@@ -181,6 +181,10 @@ class Completions:
         include_usage = bool(request.stream_options and request.stream_options.include_usage)
         client = Client(exchange, send, scope[WIRE], include_usage)
         return await send_events(stream.reader, client)
+
+
+def _policy(wish: str | None, identity: Identity) -> OnDisconnect:
+    return on_disconnect(wish) if wish is not None else identity.on_disconnect or CANCEL
 
 
 def _headers(exchange: Exchange, answered: convert.CompleteResponse | Started) -> Headers:

@@ -17,8 +17,9 @@ from omnix_kit.senders import Senders
 from omnix_gateway import metrics
 from omnix_gateway.clients import Router
 from omnix_gateway.identity import Identity
-from omnix_gateway.policies import OnDisconnect
+from omnix_gateway.policies import CONTINUE, OnDisconnect
 from omnix_gateway.streaming.convert import cancel_to_bytes
+from omnix_gateway.streaming.lingering import Lingering
 from omnix_gateway.streaming.reader import Limits, Reader, clock
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class OpenStream:
         self.owner = owner
         """It is the request that began the completion, or reads for the same key."""
         self.abort = abort
-        self.policy = OnDisconnect.CONTINUE
+        self.policy = CONTINUE
         """Watchers get the owner's when it leaves before them."""
 
 
@@ -60,6 +61,7 @@ class Streams:
         self._listening = self._senders.listening
         self._begun: dict[str, OpenStream] = {}
         self._open: set[OpenStream] = set()
+        self._lingering = Lingering(messaging, self.cancel)
 
     def subject(self, completion_id: str) -> str:
         return subjects.chunks(self._gateway_id, completion_id)
@@ -101,6 +103,7 @@ class Streams:
         # Subscribed before the recording is read, so nothing falls between the two.
         subscription = await self._messaging.subscribe(subjects.chunks_of_completion(completion_id), on_message)
         stream = OpenStream(reader, identity, owner=owner, abort=abort, began=self._listening.at(clock()))
+        stream.policy = self._lingering.taken(completion_id)
         with self._counted(stream):
             try:
                 yield stream
@@ -128,16 +131,20 @@ class Streams:
 
     async def leave(self, stream: OpenStream) -> None:
         """A client left: the last one here to read a completion that shall not go on unread has it cancelled."""
-        if stream.policy is not OnDisconnect.CANCEL:
+        grace, completion_id = stream.policy.grace, stream.reader.completion_id
+        if grace is None:
             return
-        completion_id = stream.reader.completion_id
         unread = True
         for other in self._open:
             if other is not stream and other.reader.completion_id == completion_id and not other.reader.left:
-                other.policy = OnDisconnect.CANCEL
+                other.policy = stream.policy
                 unread = False
-        if unread:
+        if unread and not (grace and self._lingering.keep(completion_id, stream.policy, clock())):
             await self.cancel(completion_id, "client")
+
+    def is_read(self, completion_id: str) -> bool:
+        """Whether somebody reads it here."""
+        return any(each.reader.completion_id == completion_id and not each.reader.left for each in self._open)
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         """Have the completion ended; over gRPC when NATS is away."""
@@ -196,6 +203,7 @@ class Streams:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self._lingering.close()
 
     async def _watch(self) -> None:
         while True:
@@ -210,6 +218,7 @@ class Streams:
             self._listening.end(now)
         listened = self._listening.at(now)
         self._senders.forget(now)
+        self._lingering.tick(now)
         for stream in list(self._open):
             reader = stream.reader
             reader.tick(now, listened)
