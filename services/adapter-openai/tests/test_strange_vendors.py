@@ -45,6 +45,14 @@ _EITHER = MappingProxyType(
         "error-with-200": (200, '{"error":{"message":"Slower.","type":"rate_limit_error","code":429}}'),
     }
 )
+_COUNT = '"usage":{"prompt_tokens":9,"completion_tokens":3}'
+_COUNTED = MappingProxyType(
+    {
+        "cut-and-counted": (200, f'{{"choices":[{{"message":{{"content":"one"}},"finish_reason":null}}],{_COUNT}}}'),
+        "no-choice-but-counted": (200, f'{{"choices":[],{_COUNT}}}'),
+        "error-but-counted": (200, f'{{"error":{{"message":"No.","type":"server_error"}},{_COUNT}}}'),
+    }
+)
 _INDEXES = MappingProxyType({"index-below": -1, "index-beyond": 2**31})
 
 
@@ -76,7 +84,7 @@ _CUT = MappingProxyType({"empty-reasons": (200, _EMPTY_REASON * 3)})
 
 async def _answer(request: web.Request) -> web.Response:
     asked = await request.json()
-    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT, **_HUGE}
+    answers = {**(_STREAMED if asked.get("stream") else _WHOLE), **_EITHER, **_CUT, **_HUGE, **_COUNTED}
     if asked["model"] in _INDEXES:
         answers[asked["model"]] = (200, _numbered(_INDEXES[asked["model"]], streamed=asked.get("stream", False)))
     status, text = answers[asked["model"]]
@@ -172,6 +180,15 @@ async def test_answer_with_another_status_than_success_counts_nothing(strange: P
     event = await strange.readers.usage_of(made)
     assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
     assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (0, 0, False)
+
+
+@pytest.mark.parametrize("model", _COUNTED)
+async def test_whole_answer_that_is_none_costs_what_the_vendor_counted(strange: Place, model: str) -> None:
+    made = attempt(model)
+    await strange.refused(made, streamed=False)
+    event = await strange.readers.usage_of(made)
+    assert event.outcome == usage_pb2.ATTEMPT_OUTCOME_FAILED
+    assert (event.usage.input_tokens, event.usage.output_tokens, event.usage.estimated) == (9, 3, False)
 
 
 async def test_error_in_place_of_a_whole_answer_is_told(strange: Place) -> None:

@@ -5,19 +5,18 @@ connections and a decoder of our own, because the SDK blocks, and its parser cos
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import msgspec
 from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session
 from omnix_kit.errors import OmnixError
 from omnix_provider import connections
-from omnix_provider.connections import Connections, Response, unreached
-from omnix_provider.errors import AuthFailed, ContentRefused, Cut, Malformed, ModelNotFound
+from omnix_provider.errors import AuthFailed, ContentRefused, Malformed, ModelNotFound
+from omnix_provider.exchange import Answer, Exchange
 from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
@@ -38,8 +37,6 @@ from omnix_adapter_bedrock.signing import Authorization, Bearer, Signature
 from omnix_adapter_bedrock.upstream import NAME, Upstream
 
 KIND = "bedrock"
-_LARGEST_ANSWER = 64 * 1024 * 1024
-_LARGEST_ERROR = 64 * 1024
 _KEEP_ALIVE = timedelta(seconds=15)
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,2047}")
 _INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
@@ -48,11 +45,9 @@ _INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 class BedrockProvider:
     """See ``omnix_provider.types.Provider``; made by ``opened``."""
 
-    def __init__(
-        self, upstream: Upstream, connections: Connections, authorization: Authorization, offered: Offered
-    ) -> None:
+    def __init__(self, upstream: Upstream, exchange: Exchange, authorization: Authorization, offered: Offered) -> None:
         self._upstream = upstream
-        self._connections = connections
+        self._exchange = exchange
         self._authorization = authorization
         self._offered = offered
         self._prefix = urlsplit(upstream.url).path
@@ -77,9 +72,10 @@ class BedrockProvider:
 
     async def complete(self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver) -> Completion:
         body = translate.converse_body(request, attempt)
-        answer, response = await self._whole(body, attempt, "converse", handed_over)
+        with await self._post(body, attempt, "converse", handed_over) as answer:
+            told = await answer.whole()
         try:
-            return translate.completion_from_wire(answer, self.name, response.headers.get("x-amzn-requestid", ""))
+            return translate.completion_from_wire(told, self.name, answer.headers.get("x-amzn-requestid", ""))
         except (translate.Unusable, translate.Blocked) as exc:
             error = self._blocked(str(exc)) if isinstance(exc, translate.Blocked) else self._unusable(str(exc))
             error.usage = exc.usage
@@ -89,10 +85,11 @@ class BedrockProvider:
 
     async def embed(self, request: EmbeddingRequest, attempt: Attempt, handed_over: HandedOver) -> Embeddings:
         body = translate.embedding_body(request, attempt)
-        answer, response = await self._whole(body, attempt, "invoke", handed_over)
-        counted = response.headers.get(_INPUT_TOKENS, "")
+        with await self._post(body, attempt, "invoke", handed_over) as answer:
+            told = await answer.whole()
+        counted = answer.headers.get(_INPUT_TOKENS, "")
         try:
-            return translate.embeddings_from_wire(answer, attempt.model, int(counted) if counted.isdigit() else None)
+            return translate.embeddings_from_wire(told, attempt.model, int(counted) if counted.isdigit() else None)
         except (msgspec.DecodeError, RecursionError, ValueError) as exc:
             raise Malformed("The provider's answer cannot be understood.", provider=self.name) from exc
 
@@ -102,67 +99,30 @@ class BedrockProvider:
         """It ends with the body and not with the last event, so that the connection can be used again."""
         body = translate.converse_body(request, attempt)
         events, reader = EventStream(), translate.EventReader(self.name)
-        response = await self._post(body, attempt, "converse-stream", handed_over)
-        try:
-            content = response.content
-            while True:
-                try:
-                    received = await content.readany()
-                except aiohttp.ClientError as exc:
-                    raise self._cut() from exc
-                if not received:
-                    if reader.unusable is not None:
-                        raise self._unusable(reader.unusable)
-                    if reader.blocked is not None:
-                        raise self._blocked(reader.blocked)
-                    return
+        with await self._post(body, attempt, "converse-stream", handed_over) as answer:
+            content = answer.content
+            while received := await content.readany():
                 batch, failure = reader.batch(events.feed(received))
                 yield batch
                 if isinstance(failure, translate.InBandError):
                     raise error_in_band(failure, self.name) from failure
                 if failure is not None or events.broken:
                     raise Malformed("An event of the provider cannot be understood.", provider=self.name) from failure
-        finally:
-            response.give_back()
+        if reader.unusable is not None:
+            raise self._unusable(reader.unusable)
+        if reader.blocked is not None:
+            raise self._blocked(reader.blocked)
 
-    async def _whole(
-        self, body: bytes, attempt: Attempt, operation: str, handed_over: HandedOver
-    ) -> tuple[bytes, Response]:
-        response = await self._post(body, attempt, operation, handed_over)
-        try:
-            answer = await response.body(_LARGEST_ANSWER)
-        except aiohttp.ClientError as exc:
-            raise self._cut() from exc
-        finally:
-            response.give_back()
-        if answer is None:
-            raise Malformed("The provider's answer is too large.", provider=self.name)
-        return answer, response
-
-    async def _post(self, body: bytes, attempt: Attempt, operation: str, handed_over: HandedOver) -> Response:
-        """The answer to a request, once its status is good. Who takes it gives it back."""
+    async def _post(self, body: bytes, attempt: Attempt, operation: str, handed_over: HandedOver) -> Answer:
         if not _MODEL.fullmatch(attempt.model):
             raise ModelNotFound("This is no id of a model at Bedrock.", provider=self.name, param="model")
         path = f"{self._prefix}/model/{quote(attempt.model, safe='')}/{operation}"
         headers = await self._authorization.headers(path, body)
-        try:
-            response = await self._connections.post(body, attempt.attempt_id, handed_over, path=path, headers=headers)
-        except aiohttp.ClientError as exc:
-            raise unreached(exc, self.name) from exc
-        if response.status == 200:
-            return response
-        try:
-            raise await self._refusal(response)
-        finally:
-            response.give_back()
+        return await self._exchange.post(body, attempt, handed_over, self._refusal, path=path, headers=headers)
 
-    async def _refusal(self, response: Response) -> OmnixError:
-        try:
-            body = await response.body(_LARGEST_ERROR) or b""
-        except aiohttp.ClientError:
-            body = b""  # status and type tell enough
-        error = error_of_answer(response.status, response.headers, body, self.name, datetime.now(UTC))
-        if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(response.headers, body)):
+    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> OmnixError:
+        error = error_of_answer(status, headers, body, self.name, datetime.now(UTC))
+        if isinstance(error, AuthFailed) and tells_of_stale_credentials(error_type(headers, body)):
             self._authorization.look_again()
         return error
 
@@ -174,9 +134,6 @@ class BedrockProvider:
             f"The provider blocked this as {reason}.", provider=self.name, provider_status=200, param="messages"
         )
 
-    def _cut(self) -> OmnixError:
-        return Cut("The provider broke off in the middle of the answer.", provider=self.name)
-
 
 @asynccontextmanager
 async def opened(upstream: Upstream) -> AsyncIterator[BedrockProvider]:
@@ -187,7 +144,7 @@ async def opened(upstream: Upstream) -> AsyncIterator[BedrockProvider]:
         connections.opened(upstream.url or "http://unset.invalid", {}, _KEEP_ALIVE) as pool,
         models.kept(upstream) as offered,
     ):
-        yield BedrockProvider(upstream, pool, authorization, offered)
+        yield BedrockProvider(upstream, Exchange(NAME, pool), authorization, offered)
 
 
 def _authorization(upstream: Upstream) -> Authorization:

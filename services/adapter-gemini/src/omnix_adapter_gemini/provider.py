@@ -5,27 +5,25 @@ the tokens. The calls that are made all day long go through aiohttp, because the
 everything else in this process costs; the README has the figures.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 from omnix_kit.errors import OmnixError
 from omnix_provider import connections, estimate
-from omnix_provider.connections import Connections, Response, unreached
 from omnix_provider.errors import (
     ContentRefused,
-    Cut,
     Failed,
     InvalidRequest,
     Malformed,
     Refused,
     UnsupportedParameter,
 )
+from omnix_provider.exchange import Answer, Exchange
 from omnix_provider.sse import EventStream, EventTooLarge
 from omnix_provider.types import (
     Attempt,
@@ -55,8 +53,6 @@ from omnix_adapter_gemini.translate import request_body
 from omnix_adapter_gemini.upstream import NAME, Places, Upstream, sdk_client
 
 KIND = "gemini"
-_LARGEST_ANSWER = 64 * 1024 * 1024
-_LARGEST_ERROR = 64 * 1024
 _KEEP_ALIVE = timedelta(seconds=30)
 """Google keeps idle connections for minutes; what stands between may not."""
 
@@ -67,11 +63,11 @@ class GeminiProvider:
     """See ``omnix_provider.types.Provider``; made by ``opened``."""
 
     def __init__(
-        self, upstream: Upstream, places: Places, connections: Connections, models: Models, tokens: Tokens | None
+        self, upstream: Upstream, places: Places, exchange: Exchange, models: Models, tokens: Tokens | None
     ) -> None:
         self._upstream = upstream
         self._places = places
-        self._connections = connections
+        self._exchange = exchange
         self._models = models
         self._tokens = tokens
 
@@ -120,20 +116,9 @@ class GeminiProvider:
         refused = partial(self._of_completion, request, attempt)
         events, reader = EventStream(), EventReader(attempt.attempt_id, request.candidate_count or 1)
         strange: bool | None = None  # what came so far holds no event, as when a proxy answers with a page
-        response = await self._post(path, body, attempt, handed_over, refused)
-        try:
-            content = response.content
-            while True:
-                try:
-                    received = await content.readany()
-                except aiohttp.ClientError as exc:
-                    raise self._cut() from exc
-                if not received:
-                    if strange:
-                        raise self._malformed()
-                    if reader.whole:
-                        yield Batch(done=True)
-                    return
+        with await self._post(path, body, attempt, handed_over, refused) as answer:
+            content = answer.content
+            while received := await content.readany():
                 try:
                     complete = events.feed(received)
                 except EventTooLarge as exc:
@@ -143,8 +128,10 @@ class GeminiProvider:
                 yield batch
                 if fault is not None:
                     raise self._told(fault, refused) from fault
-        finally:
-            response.give_back()
+            if strange:
+                raise self._malformed()
+            if reader.whole:
+                yield Batch(done=True)
 
     async def _answer(
         self,
@@ -155,17 +142,10 @@ class GeminiProvider:
         refused: Callable[[], Asked],
         understand: Callable[[bytes], AnswerT],
     ) -> AnswerT:
-        response = await self._post(path, body, attempt, handed_over, refused)
+        with await self._post(path, body, attempt, handed_over, refused) as answer:
+            told = await answer.whole()
         try:
-            answer = await response.body(_LARGEST_ANSWER)
-        except aiohttp.ClientError as exc:
-            raise self._cut() from exc
-        finally:
-            response.give_back()
-        if answer is None:
-            raise Malformed("The provider's answer is too large.", provider=NAME)
-        try:
-            return understand(answer)
+            return understand(told)
         except (ValueError, RecursionError, NoAnswer) as exc:
             error = self._told(exc, refused)
             if isinstance(exc, NoAnswer) and isinstance(error, Refused | Failed):
@@ -174,26 +154,12 @@ class GeminiProvider:
 
     async def _post(
         self, path: str, body: bytes, attempt: Attempt, handed_over: HandedOver, refused: Callable[[], Asked]
-    ) -> Response:
-        """The answer to a request, once its status is good. Who takes it gives it back."""
-        headers = None if self._tokens is None else await self._tokens.headers()
-        try:
-            response = await self._connections.post(body, attempt.attempt_id, handed_over, path=path, headers=headers)
-        except aiohttp.ClientError as exc:
-            raise unreached(exc, NAME) from exc
-        if response.status == 200:
-            return response
-        try:
-            raise await self._refusal(response, refused())
-        finally:
-            response.give_back()
+    ) -> Answer:
+        def refusal(status: int, told: Mapping[str, str], said: bytes) -> OmnixError:
+            return error_of_answer(status, told, said, NAME, refused(), datetime.now(UTC))
 
-    async def _refusal(self, response: Response, asked: Asked) -> OmnixError:
-        try:
-            body = await response.body(_LARGEST_ERROR) or b""
-        except aiohttp.ClientError:
-            body = b""  # the status alone tells enough
-        return error_of_answer(response.status, response.headers, body, NAME, asked, datetime.now(UTC))
+        headers = None if self._tokens is None else await self._tokens.headers()
+        return await self._exchange.post(body, attempt, handed_over, refusal, path=path, headers=headers)
 
     def _of_completion(self, request: CompletionRequest, attempt: Attempt) -> Asked:
         named = next((name for name in _NAMING if name in request.vendor_parameters), None)
@@ -233,9 +199,6 @@ class GeminiProvider:
     def _malformed(self) -> OmnixError:
         return Malformed("The provider's answer cannot be understood.", provider=NAME)
 
-    def _cut(self) -> OmnixError:
-        return Cut("The provider broke off in the middle of the answer.", provider=NAME)
-
 
 _NAMING = ("cachedContent", "cached_content")
 
@@ -259,4 +222,4 @@ async def opened(upstream: Upstream, credentials: Path | None) -> AsyncIterator[
         if upstream.problem is None:
             held = None if tokens is None else lambda: tokens.credentials
             models = await stack.enter_async_context(Models.kept(client, NAME, held))
-        yield GeminiProvider(upstream, places, pool, models, tokens)
+        yield GeminiProvider(upstream, places, Exchange(NAME, pool), models, tokens)

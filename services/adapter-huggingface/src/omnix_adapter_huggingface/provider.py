@@ -16,6 +16,7 @@ from omnix_provider import connections
 from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.errors import unsupported
 from omnix_provider.chatcompletions.server import Server
+from omnix_provider.exchange import Exchange
 from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
@@ -79,7 +80,7 @@ class HuggingFaceProvider:
             case "pipeline":
                 path = pipeline_path(self._root, attempt.model)
                 return await self._server.asked(
-                    pipeline_body(request), attempt, handed_over, embeddings_from_pipeline, path=path
+                    pipeline_body(request), attempt, handed_over, embeddings_from_pipeline, _uncounted, path=path
                 )
             case None:
                 raise unsupported("input")
@@ -95,6 +96,10 @@ class HuggingFaceProvider:
 
 
 _ANY = Dialect()
+
+
+def _uncounted(answer: bytes) -> None:
+    """The pipeline does not count."""
 
 
 @asynccontextmanager
@@ -118,7 +123,8 @@ async def _opened(place: Place) -> AsyncIterator[HuggingFaceProvider]:
         httpx2.AsyncClient(headers=headers, trust_env=False) as client,
         models_of(place, client) as models,
     ):
-        yield HuggingFaceProvider(place, Server(place.name, pool, urlsplit(f"{base}/embeddings").path, refused), models)
+        server = Server(Exchange(place.name, pool), urlsplit(f"{base}/embeddings").path, refused)
+        yield HuggingFaceProvider(place, server, models)
 
 
 def _headers(place: Place) -> Mapping[str, str]:

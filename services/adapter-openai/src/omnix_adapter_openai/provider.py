@@ -16,6 +16,7 @@ from omnix_kit.errors import OmnixError
 from omnix_provider import connections
 from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.server import Server
+from omnix_provider.exchange import Exchange, Refusal
 from omnix_provider.offered import Offered
 from omnix_provider.types import (
     Attempt,
@@ -97,7 +98,7 @@ def _url(client: AsyncOpenAI, path: str) -> str:
     return f"{str(client.base_url).rstrip('/')}/{path}"
 
 
-def _refusal(client: AsyncOpenAI, provider: str) -> Callable[[int, Mapping[str, str], bytes], OmnixError]:
+def _refusal(client: AsyncOpenAI, provider: str) -> Refusal:
     request = httpx2.Request("POST", _url(client, "chat/completions"))
 
     def refusal(status: int, headers: Mapping[str, str], body: bytes) -> OmnixError:
@@ -154,5 +155,5 @@ async def _opened(upstream: Upstream) -> AsyncIterator[OpenAIProvider]:
         models_of(upstream.name, client, callable_=upstream.problem is None) as models,
     ):
         embeddings_path = urlsplit(_url(client, "embeddings")).path
-        server = Server(upstream.name, pool, embeddings_path, _refusal(client, upstream.name))
+        server = Server(Exchange(upstream.name, pool), embeddings_path, _refusal(client, upstream.name))
         yield OpenAIProvider(upstream, server, models)

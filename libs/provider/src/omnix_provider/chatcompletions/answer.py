@@ -47,6 +47,7 @@ https://api-docs.deepseek.com/api/create-chat-completion
 _IMPROBABLE = -9999.0
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(wire.Answer).decode
+_decode_count = msgspec.json.Decoder(wire.Counted).decode
 
 
 def completion_from_wire(body: bytes) -> Completion:
@@ -145,6 +146,18 @@ def usage_from_wire(usage: wire.Usage | None) -> Usage | None:
         audio_input_tokens=prompt.audio_tokens or 0,
         audio_output_tokens=completion.audio_tokens or 0,
     )
+
+
+def usage_in(body: bytes) -> Usage | None:
+    """The count of an answer that is none otherwise."""
+    return usage_from_wire(count_in(body))
+
+
+def count_in(body: bytes) -> wire.Usage | None:
+    try:
+        return _decode_count(body).usage
+    except wire.UNREADABLE:
+        return None
 
 
 _NO_PROMPT_DETAILS, _NO_COMPLETION_DETAILS = wire.PromptDetails(), wire.CompletionDetails()

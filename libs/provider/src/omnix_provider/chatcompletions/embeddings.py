@@ -9,6 +9,7 @@ import msgspec
 
 from omnix_provider import vectors
 from omnix_provider.chatcompletions import wire
+from omnix_provider.chatcompletions.answer import count_in
 from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.errors import unsupported
 from omnix_provider.chatcompletions.messages import Body
@@ -52,6 +53,11 @@ def embeddings_from_wire(body: bytes) -> Embeddings:
         _usage(answer.usage),
         answer.model or "",
     )
+
+
+def embedding_usage_in(body: bytes) -> Usage | None:
+    """The count of an answer that is none otherwise."""
+    return _usage(count_in(body))
 
 
 def _vector(embedding: str | list[float]) -> bytes:

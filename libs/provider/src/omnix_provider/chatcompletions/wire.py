@@ -101,6 +101,12 @@ class Answer(Struct):
     error: Error | str | None = None
 
 
+class Counted(Struct):
+    """Of an answer, the count alone, whatever else is wrong with it."""
+
+    usage: Usage | None = None
+
+
 class Delta(Struct):
     content: str | None = None
     refusal: str | None = None
