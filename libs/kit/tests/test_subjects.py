@@ -14,3 +14,12 @@ def test_any_provider_has_a_subject_of_its_own_that_all_routers_hear(provider: s
 
 def test_usual_provider_stands_in_its_subject_as_it_is() -> None:
     assert subjects.provider_health("openai") == "omnix.v1.provider.health.openai"
+
+
+def test_no_tenant_can_be_taken_for_another() -> None:
+    tenants = ["default", "a.b", "a", "*", ">", "a%2Eb", "a b"]
+    told = {subjects.cached(tenant, "0f") for tenant in tenants}
+    assert len(told) == len(tenants)
+    for subject in told:
+        assert subject.count(".") == subjects.CACHED.count(".")
+        assert not set(subject) & set(" *>")

@@ -81,6 +81,25 @@ HEALTH = StreamConfig(
 )
 """Each word is replaced by whoever read the last one (``Nats-Expected-Last-Subject-Sequence``)."""
 
+CACHE = StreamConfig(
+    name="OMNIX_CACHE",
+    description="Answers that may be given again: the last one of each subject.",
+    subjects=[subjects.CACHED],
+    # As the chunks: what a server loses is asked of the vendor again.
+    storage=StorageType.FILE,
+    persist_mode=PersistMode.ASYNC,
+    retention=RetentionPolicy.LIMITS,
+    discard=DiscardPolicy.OLD,
+    max_msgs_per_subject=1,
+    max_age=timedelta(days=7).total_seconds(),
+    max_bytes=256 * _MIB,
+    max_msg_size=5 * _MIB,
+    duplicate_window=timedelta(seconds=1).total_seconds(),
+    allow_direct=True,
+    allow_msg_ttl=True,
+)
+"""Each answer says itself how long it is one; under pressure the oldest leave first."""
+
 DEAD = StreamConfig(
     name="OMNIX_DEAD",
     description="Messages that could not be processed, with their reason.",

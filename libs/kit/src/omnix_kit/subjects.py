@@ -12,6 +12,7 @@ READERS_SOUGHT = "omnix.v1.completion.readers.*"
 CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
 SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
 PROVIDER_HEALTH = "omnix.v1.provider.health.*"
+CACHED = "omnix.v1.cache.stored.*.*"
 DEAD = "omnix.v1.dead.*"
 
 
@@ -59,7 +60,7 @@ def sender_heartbeat(sender_id: str) -> str:
 
 def provider_health(provider: str) -> str:
     """Of a provider's name only what may stand in a subject is written as it is."""
-    return f"{PROVIDER_HEALTH[:-1]}{quote(provider, safe='').replace('.', '%2E')}"
+    return f"{PROVIDER_HEALTH[:-1]}{_token(provider)}"
 
 
 def provider_of_health(subject: str) -> str:
@@ -67,5 +68,14 @@ def provider_of_health(subject: str) -> str:
     return unquote(subject.removeprefix(PROVIDER_HEALTH[:-1]))
 
 
+def cached(tenant_id: str, key: str) -> str:
+    """The answer to the request that the cache knows by this key. A tenant's answers can be purged together."""
+    return f"{CACHED[:-3]}{_token(tenant_id)}.{key}"
+
+
 def dead(service: str) -> str:
     return f"omnix.v1.dead.{service}"
+
+
+def _token(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E")
