@@ -1,6 +1,6 @@
 """Attempt after attempt, until one answers or the policies say to give up.
 
-What an attempt is, the caller of :meth:`Attempts.run` knows; here is only when there is one.
+What an attempt is, the caller of :class:`Series` knows; here is only when there is one.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from omnix_kit.money import Price
 from omnix_router import metrics
 from omnix_router.catalogue.models import price_at
 from omnix_router.health.admission import Admission, Entry
-from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, decide, is_slow, kind_of
+from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
 from omnix_router.routing import Plan, Target
 from omnix_router.speeds import Speeds
 
@@ -62,148 +62,202 @@ class Answered(Generic[T]):
 
 
 class Attempts:
-    """Makes the attempts of all completions of the process, and keeps their common retry budget.
+    """What the attempts of all completions of the process share: limits, health, and one retry budget.
 
     A completion that somebody ended between two attempts gets no further one: :meth:`end` says so.
     """
 
     def __init__(self, limits: Limits, admission: Admission) -> None:
-        self._limits = limits
-        self._admission = admission
-        self._health = admission.health
-        self._budget = RetryBudget()
-        self._under_way: set[str] = set()
-        self._ended: set[str] = set()
-        metrics.BUDGET_LEFT.set_function(lambda: self._budget.left)
+        self.limits = limits
+        self.admission = admission
+        self.health = admission.health
+        self.budget = RetryBudget()
+        self.under_way: dict[str, Series] = {}
+        """Those that make attempts now, by completion."""
+        metrics.BUDGET_LEFT.set_function(lambda: self.budget.left)
 
     def end(self, completion_id: str) -> None:
         """Make no further attempt for this completion, if it is under way here."""
-        if completion_id in self._under_way:
-            self._ended.add(completion_id)
+        if (series := self.under_way.get(completion_id)) is not None:
+            series.ended = True
 
-    async def run(
-        self, completion_id: str, plan: Plan, deadline: timedelta, speeds: Speeds, make: Callable[[Order], Awaitable[T]]
-    ) -> Answered[T]:
+    def begin(self, completion_id: str, plan: Plan, deadline: timedelta, speeds: Speeds) -> "Series":
+        """A completion without any attempt so far.
+
+        :param deadline: from now; no attempt begins after it, and each is told what remains.
+        :param speeds: learns how long each attempt took; one of those that answer the same kind of request.
+        """
+        return Series(self, completion_id, plan, time.monotonic() + deadline.total_seconds(), speeds)
+
+
+class Series:
+    """The attempts of one completion: how those went that were made, and which one is next.
+
+    It can be asked for further ones after an attempt answered; what was counted counts on.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_barred",
+        "_ends",
+        "_entry",
+        "_failures",
+        "_index",
+        "_limits",
+        "_reports",
+        "_speeds",
+        "completion_id",
+        "ended",
+        "targets",
+    )
+
+    def __init__(self, attempts: Attempts, completion_id: str, plan: Plan, ends: float, speeds: Speeds) -> None:
+        own = plan.limits.attempts
+        self.completion_id = completion_id
+        self.targets = plan.targets
+        self.ended = False
+        """Somebody wants no further attempt."""
+        self._attempts = attempts
+        self._limits = attempts.limits if own is None else Limits(attempts=own)
+        self._ends = ends
+        self._speeds = speeds
+        self._failures: list[Failure] = []
+        self._reports: list[Report] = []
+        self._barred: set[int] = set()
+        self._index = 0
+        self._entry = Entry.FREELY
+
+    async def first(self, make: Callable[[Order], Awaitable[T]]) -> Answered[T]:
         """Make attempts until one answers.
 
-        :param deadline: from now; no attempt begins after it, and ``make`` is told what remains.
-        :param speeds: learns how long each attempt took; one of those that answer the same kind of request.
         :raises OmnixError: the last attempt's error; that of :meth:`Admission.first` without any attempt.
         """
-        self._under_way.add(completion_id)
+        under_way = self._attempts.under_way
+        under_way[self.completion_id] = self
         try:
-            return await self._run(completion_id, plan, time.monotonic() + deadline.total_seconds(), speeds, make)
+            if self._attempts.health.outages:
+                self._index, self._entry = await self._attempts.admission.first(self.targets)
+                if self._entry is Entry.NOT:
+                    # None may be called, and the least bad one is, once.
+                    self._barred.update(range(len(self.targets)))
+            self._attempts.budget.first_call()
+            return await self._until_answered(make)
         finally:
-            self._under_way.discard(completion_id)
-            self._ended.discard(completion_id)
+            under_way.pop(self.completion_id, None)
 
-    async def _run(
-        self, completion_id: str, plan: Plan, ends: float, speeds: Speeds, make: Callable[[Order], Awaitable[T]]
-    ) -> Answered[T]:
-        limits = self._limits_of(plan)
-        windows = [target.context_window for target in plan.targets]
-        failures: list[Failure] = []
-        reports: list[Report] = []
-        barred: set[int] = set()
-        index, entry = 0, Entry.FREELY
-        if self._health.outages:
-            index, entry = await self._admission.first(plan.targets)
-            if entry is Entry.NOT:
-                # None may be called, and the least bad one is, once.
-                barred.update(range(len(plan.targets)))
-        self._budget.first_call()
+    async def _until_answered(self, make: Callable[[Order], Awaitable[T]]) -> Answered[T]:
         while True:
-            target = plan.targets[index]
-            order = Order(
-                attempt_id=uuid7(),
-                number=len(reports) + 1,
-                target=target,
-                price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
-                route=target.route,
-                remaining=_until(ends),
-            )
-            began = time.monotonic()
-            called = time.time()
+            order = self._order()
+            began, called = time.monotonic(), time.time()
             try:
                 answer = await make(order)
             except OmnixError as exc:
                 failed = exc
-                if is_slow(exc.reason):
-                    ended = time.monotonic()
-                    speeds.failed(target.id, ended - began, ended)
             except asyncio.CancelledError:
-                metrics.ATTEMPTS.labels(target.provider, "cancelled", "").inc()
-                if entry is Entry.AS_PROBE:
-                    self._health.gave_up(target, time.time())
+                metrics.ATTEMPTS.labels(order.target.provider, "cancelled", "").inc()
+                self._give_back_probe()
                 raise
             else:
-                self._health.succeeded(target, called, time.time())
-                ended = time.monotonic()
-                speeds.succeeded(target.id, ended - began, ended)
-                metrics.succeeded(target.provider).inc()
-                reports.append(Report(order.number, target.provider, target.model))
-                return Answered(order, answer, tuple(reports))
-            self._health.failed(target, failed, called, time.time(), probe=entry is Entry.AS_PROBE)
-            self._tell(completion_id, order, failed)
-            reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
-            failures.append(Failure(index, failed.reason, failed.retry_after))
-            if target.id in self._health.outages:
-                barred.add(index)
-            while True:
-                self._budget.rest(time.monotonic())
-                step = decide(
-                    failures,
-                    windows,
-                    remaining=_until(ends),
-                    affordable=self._budget.left > 0,
-                    jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
-                    limits=limits,
-                    barred=barred,
-                )
-                if isinstance(step, GiveUp):
-                    if step.out_of_budget:
-                        metrics.BUDGET_REFUSED.inc()
-                    raise failed
-                following = step.target
-                await asyncio.sleep(step.pause.total_seconds())
-                if completion_id in self._ended:
-                    raise PlatformError("The completion was cancelled.", reason=Reason.CANCELLED) from failed
-                entry = await self._admission.enter(plan.targets[following]) if self._health.outages else Entry.FREELY
-                if entry is not Entry.NOT:
-                    break
-                barred.add(following)
-            # Others may have spent it during the pause.
-            if self._budget.left < 1:
-                metrics.BUDGET_REFUSED.inc()
-                if entry is Entry.AS_PROBE:
-                    self._health.gave_up(plan.targets[following], time.time())
+                self._succeeded(order, began, called)
+                return Answered(order, answer, tuple(self._reports))
+            self._failed(order, failed, began, called)
+            await self._move_on(failed)
+
+    def _order(self) -> Order:
+        target = self.targets[self._index]
+        return Order(
+            attempt_id=uuid7(),
+            number=len(self._reports) + 1,
+            target=target,
+            price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
+            route=target.route,
+            remaining=self._remaining(),
+        )
+
+    def _remaining(self) -> timedelta:
+        return timedelta(seconds=max(self._ends - time.monotonic(), 0))
+
+    def _succeeded(self, order: Order, began: float, called: float) -> None:
+        target = order.target
+        self._attempts.health.succeeded(target, called, time.time())
+        ended = time.monotonic()
+        self._speeds.succeeded(target.id, ended - began, ended)
+        metrics.succeeded(target.provider).inc()
+        self._reports.append(Report(order.number, target.provider, target.model))
+
+    def _failed(self, order: Order, failed: OmnixError, began: float, called: float) -> None:
+        target, health = order.target, self._attempts.health
+        if is_slow(failed.reason):
+            ended = time.monotonic()
+            self._speeds.failed(target.id, ended - began, ended)
+        health.failed(target, failed, called, time.time(), probe=self._entry is Entry.AS_PROBE)
+        _tell(self.completion_id, order, failed)
+        self._reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
+        self._failures.append(Failure(self._index, failed.reason, failed.retry_after))
+        if target.id in health.outages:
+            self._barred.add(self._index)
+
+    async def _move_on(self, failed: OmnixError) -> None:
+        """Wait until the next attempt may be made, and choose its target.
+
+        :raises OmnixError: ``failed`` when there is none; ``CANCELLED`` when the completion was ended meanwhile.
+        """
+        attempts = self._attempts
+        while True:
+            step = self._step()
+            if isinstance(step, GiveUp):
+                if step.out_of_budget:
+                    metrics.BUDGET_REFUSED.inc()
                 raise failed
-            self._budget.extra_call()
-            moved = metrics.RETRIES if following == index else metrics.FAILOVERS
-            moved.labels(target.provider, failed.reason.value).inc()
-            index = following
+            await asyncio.sleep(step.pause.total_seconds())
+            if self.ended:
+                raise PlatformError("The completion was cancelled.", reason=Reason.CANCELLED) from failed
+            target = self.targets[step.target]
+            self._entry = await attempts.admission.enter(target) if attempts.health.outages else Entry.FREELY
+            if self._entry is not Entry.NOT:
+                break
+            self._barred.add(step.target)
+        moved = metrics.RETRIES if step.target == self._index else metrics.FAILOVERS
+        provider, self._index = self.targets[self._index].provider, step.target
+        # Others may have spent it during the pause.
+        if attempts.budget.left < 1:
+            metrics.BUDGET_REFUSED.inc()
+            self._give_back_probe()
+            raise failed
+        attempts.budget.extra_call()
+        moved.labels(provider, failed.reason.value).inc()
 
-    def _limits_of(self, plan: Plan) -> Limits:
-        own = plan.limits.attempts
-        return self._limits if own is None else Limits(attempts=own)
+    def _step(self) -> Try | GiveUp:
+        budget = self._attempts.budget
+        budget.rest(time.monotonic())
+        return decide(
+            self._failures,
+            [target.context_window for target in self.targets],
+            remaining=self._remaining(),
+            affordable=budget.left > 0,
+            jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
+            limits=self._limits,
+            barred=self._barred,
+        )
 
-    def _tell(self, completion_id: str, order: Order, failed: OmnixError) -> None:
-        target, reason = order.target, failed.reason.value
-        metrics.ATTEMPTS.labels(target.provider, "failed", reason).inc()
-        told = {
-            "completion_id": completion_id,
-            "attempt_id": order.attempt_id,
-            "attempt": order.number,
-            "target": target.id,
-            "reason": reason,
-            "provider_status": failed.provider_status,
-        }
-        if kind_of(failed.reason) is Kind.CREDENTIAL:
-            metrics.CREDENTIALS_FAILED.labels(target.provider, reason).inc()
-            _log.error("the provider refuses the operator's credential or account", extra=told)
-        else:
-            _log.info("attempt failed", extra=told)
+    def _give_back_probe(self) -> None:
+        if self._entry is Entry.AS_PROBE:
+            self._attempts.health.gave_up(self.targets[self._index], time.time())
 
 
-def _until(ends: float) -> timedelta:
-    return timedelta(seconds=max(ends - time.monotonic(), 0))
+def _tell(completion_id: str, order: Order, failed: OmnixError) -> None:
+    target, reason = order.target, failed.reason.value
+    metrics.ATTEMPTS.labels(target.provider, "failed", reason).inc()
+    told = {
+        "completion_id": completion_id,
+        "attempt_id": order.attempt_id,
+        "attempt": order.number,
+        "target": target.id,
+        "reason": reason,
+        "provider_status": failed.provider_status,
+    }
+    if kind_of(failed.reason) is Kind.CREDENTIAL:
+        metrics.CREDENTIALS_FAILED.labels(target.provider, reason).inc()
+        _log.error("the provider refuses the operator's credential or account", extra=told)
+    else:
+        _log.info("attempt failed", extra=told)

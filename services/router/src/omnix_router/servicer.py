@@ -82,13 +82,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def Complete(self, request: wire.CompleteRequest, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
         chosen, _ = self._chosen(asked, self._whole, streamed=False)
-        answered = await self._attempts.run(
-            asked.completion_id,
-            chosen,
-            self._until(chosen, context),
-            self._whole,
-            lambda order: self._calling.complete(asked, order),
-        )
+        until = self._until(chosen, context)
+        series = self._attempts.begin(asked.completion_id, chosen, until, self._whole)
+        answered = await series.first(lambda order: self._calling.complete(asked, order))
         answer = answered.answer
         return wire.CompleteResponse(
             completion=answer.completion,
@@ -109,9 +105,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         asked = Asked(_id(request.completion_id), request.caller, request.request)
         chosen, wish = self._chosen(asked, self._streamed, streamed=True)
         start = self._calling.starting(asked, request.chunk_subject, wish, chosen.limits)
-        answered = await self._attempts.run(
-            asked.completion_id, chosen, self._until(chosen, context), self._streamed, start
-        )
+        series = self._attempts.begin(asked.completion_id, chosen, self._until(chosen, context), self._streamed)
+        answered = await series.first(start)
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
             model=answered.order.target.id,
@@ -152,13 +147,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             metrics.REFUSED.labels(exc.lacks).inc()
             raise
         metrics.skipped(unfit.lacks for unfit in skipped)
-        answered = await self._attempts.run(
-            asked.completion_id,
-            chosen,
-            self._until(chosen, context),
-            self._embedded,
-            lambda order: self._calling.embed(asked, order),
-        )
+        until = self._until(chosen, context)
+        series = self._attempts.begin(asked.completion_id, chosen, until, self._embedded)
+        answered = await series.first(lambda order: self._calling.embed(asked, order))
         answer = answered.answer
         return wire.EmbedResponse(
             embeddings=answer.embeddings,
