@@ -116,6 +116,8 @@ class Calls:
         try:
             asked = take(request, body)
             steering = asked.steering
+            if isinstance(asked, AskedChat):
+                self._continue(asked, steering)
             request_id = request.headers.get("X-Client-Request-Id", "")
             rule = self._rules.find(self._format.vendor, asked.model, request_id, asked.stream, asked.operation)
             answers = asked.answers()
@@ -131,12 +133,24 @@ class Calls:
             reasoning_tokens=sum(len(answer.reasoning) for answer in answers),
         )
         fault = rule.fault if rule is not None else steering.fault
+        if fault is not None and fault.times is not None:
+            word = rule.name if rule is not None else fault.spec()
+            if self._rules.conversations.earlier(word, asked.conversation) >= fault.times:
+                fault = rule = None
         if fault is not None and fault.kind is FaultKind.HUGE and answers:
             # The huge text is one delta and one token, in front of the answer.
             first = replace(answers[0], tokens=[_huge(fault.size), *answers[0].tokens], tool_calls=(), refusal=False)
             answers = (first,)
             billing = replace(billing, output_tokens=first.output_tokens + len(first.reasoning))
         return Taken(asked, answers, billing, steering, fault, rule.name if rule is not None else None)
+
+    def _continue(self, asked: AskedChat, steering: Steering) -> None:
+        """See what comes of the beginning that a request gives, and of the calls before it."""
+        if asked.prompt.prefix and steering.no_prefix:
+            raise asked.prefix_refused()
+        if steering.depart_later is not None:
+            earlier = self._rules.conversations.earlier("depart_later", asked.conversation)
+            asked.prompt = replace(asked.prompt, earlier=earlier)
 
     def _accepted(
         self, call: str, answer_id: str | None, moment: float, request: Request, taken: Taken | Refusal
@@ -272,7 +286,7 @@ class Calls:
             carried_out, outcome = False, Outcome.BROKEN
         if plan.ending in (Ending.CLOSE, Ending.RESET) and carried_out:
             outcome = Outcome.BROKEN
-        cut_short = taken.fault is not None and taken.fault.kind in (FaultKind.CUT, FaultKind.ERROR)
+        cut_short = taken.fault is not None and taken.fault.kind in (FaultKind.CUT, FaultKind.ERROR, FaultKind.END)
         return Result(
             outcome,
             produced=pump.produced,
@@ -302,6 +316,8 @@ class Calls:
                 case FaultKind.CUT:
                     tails, finish, usage, done, tells_usage = tails[:after], b"", b"", b"", False
                     ending = Ending.RESET if fault.rst else Ending.CLOSE
+                case FaultKind.END:
+                    tails, finish, usage, done, tells_usage = tails[:after], b"", b"", b"", False
                 case FaultKind.ERROR:
                     tails, finish = tails[:after], asked.error_event(fault)
                     usage, done, tells_usage = b"", b"", False

@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     ERROR = "error"
     NO_DONE = "no-done"
     NO_FINISH = "no-finish"
+    END = "end"
     NO_USAGE = "no-usage"
     HUGE = "huge"
     DRIP = "drip"
@@ -46,6 +47,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     caller leaves. An error within a stream may have a `status`, of which each format makes what it can. `crc` breaks a
     frame's checksum in place of its JSON, in a format that has frames.
     `retry_after` is sent as `Retry-After` in whole seconds, or as `retry-after-ms` when `retry_in_ms`.
+    `times` is how many calls of one conversation have the fault, None for all of them.
     """
 
     kind: FaultKind
@@ -61,6 +63,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     rst: bool = False
     done: bool = False
     crc: bool = False
+    times: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind is FaultKind.STATUS and not 400 <= self.status <= 599:
@@ -69,6 +72,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             raise ValueError(f"an error has a status from 400 to 599, not {self.status}")
         if self.after < 0 or not 0 <= self.size <= quantities.MAX_SIZE:
             raise ValueError("after and size must not be negative, nor size more than 64 MiB")
+        if self.times is not None and self.times < 1:
+            raise ValueError("a fault happens at least once")
         for wait in (self.for_seconds, self.retry_after):
             if wait is not None and not 0 <= wait <= quantities.MAX_DURATION:
                 raise ValueError("a wait must be from 0 to 3600 seconds")
@@ -92,12 +97,14 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         if self.kind is FaultKind.HUGE:
             words += ["size", str(self.size)]
         words += [word for word, present in (("rst", self.rst), ("done", self.done)) if present]
+        if self.times is not None:
+            words += ["once"] if self.times == 1 else ["times", str(self.times)]
         return "-".join(words)
 
 
 _PAIRED = {"no": {"done", "finish", "usage"}}
 _NAMES = {kind.value for kind in FaultKind} - {"status"}
-_COUNTED = {FaultKind.CUT, FaultKind.STALL, FaultKind.MALFORMED, FaultKind.ERROR}
+_COUNTED = {FaultKind.CUT, FaultKind.STALL, FaultKind.MALFORMED, FaultKind.ERROR, FaultKind.END}
 _WAITING = {FaultKind.SLOW, FaultKind.STALL}
 _RETRIED = {FaultKind.STATUS, FaultKind.QUOTA}
 
@@ -149,6 +156,11 @@ def take_fault(words: Sequence[str]) -> tuple[Fault, int]:
                 used -= 1
             case "done" if kind is FaultKind.HANG:
                 fields["done"] = True
+                used -= 1
+            case "times":
+                fields["times"] = quantities.count(value, 1_000)
+            case "once":
+                fields["times"] = 1
                 used -= 1
             case _:
                 break

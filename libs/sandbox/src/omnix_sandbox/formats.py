@@ -103,6 +103,11 @@ class Asked(ABC):
         """Whether the answer's reasoning tokens are among its deltas."""
         return False
 
+    @property
+    def conversation(self) -> int:
+        """What the calls of one conversation have in common, at whatever vendor; 0 where there is none."""
+        return 0
+
     @abstractmethod
     def input_tokens(self) -> int: ...
 
@@ -136,11 +141,19 @@ class AskedChat(Asked):
     def steering(self) -> Steering:
         return self.prompt.steering
 
+    @property
+    def conversation(self) -> int:
+        return script.seed_of(self.prompt)
+
     def input_tokens(self) -> int:
         return script.input_tokens(self.prompt)
 
     def answers(self) -> tuple[Answer, ...]:
         return script.answers(self.prompt)
+
+    @abstractmethod
+    def prefix_refused(self) -> Refusal:
+        """How a model is refused that takes no beginning of its answer."""
 
     @abstractmethod
     def streamed(self, making: Making) -> StreamBytes:

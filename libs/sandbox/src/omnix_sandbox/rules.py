@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from omnix_sandbox.conversations import Conversations
 from omnix_sandbox.faults import Fault, parse_fault
 from omnix_sandbox.record import Operation
 
@@ -74,6 +75,7 @@ class Rules:
     """The rules in the order in which they came; the first that meets a call decides."""
 
     def __init__(self) -> None:
+        self.conversations = Conversations()
         self._rules: dict[str, Rule] = {}
         self._number = 0
 
@@ -94,7 +96,9 @@ class Rules:
         return self._rules.pop(name, None) is not None
 
     def clear(self) -> None:
+        """Forget the rules, and which conversations were asked for."""
         self._rules.clear()
+        self.conversations.clear()
 
     def list(self) -> list[Rule]:
         return list(self._rules.values())

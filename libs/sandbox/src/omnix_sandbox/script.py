@@ -40,6 +40,7 @@ __all__ = [
     "ToolCall",
     "answer",
     "answers",
+    "continuing",
     "count_tokens",
     "input_tokens",
     "tokenize",
@@ -53,6 +54,7 @@ TOKENS_PER_ATTACHMENT: Final = 85
 TOKENS_PER_PROMPT: Final = 3
 
 _THOUGHT: Final = 0x7468_6F75_6768_7421  # another stretch of the same text
+_DEPARTURE: Final = 0x6F74_6865_7277_6973
 
 _JSON = msgspec.json.Encoder(order="sorted")
 
@@ -87,6 +89,8 @@ class Prompt:
 
     `model` counts only for what its name steers. `schema` asks for JSON; an empty one for any JSON object.
     `must_call` is the name of a tool that must be called, or `""` for any one.
+    `prefix` is how the answer begins, if the caller says so; it is none of the messages.
+    `earlier` is how many calls of the same conversation there were before, where that counts.
     """
 
     messages: tuple[Message, ...]
@@ -99,6 +103,8 @@ class Prompt:
     must_call: str | None = None
     parallel_calls: bool = True
     schema: Mapping[str, Any] | None = None
+    prefix: str = ""
+    earlier: int = 0
 
     @cached_property
     def _asked(self) -> tuple[Steering, str]:
@@ -177,6 +183,13 @@ def answers(prompt: Prompt) -> tuple[Answer, ...]:
     return tuple(_answer(prompt, prompt.steering, choice) for choice in range(prompt.choices))
 
 
+def continuing(prompt: Prompt) -> Prompt:
+    """The same prompt where a last message of the assistant's is not a turn, but the beginning of the answer."""
+    if not prompt.messages or (last := prompt.messages[-1]).role != "assistant" or last.tool_calls or not last.text:
+        return prompt
+    return replace(prompt, messages=prompt.messages[:-1], prefix=last.text)
+
+
 def input_tokens(prompt: Prompt) -> int:
     """Tokens of the prompt: each message's text and a few for its frame, attachments at a flat rate, tools as JSON.
 
@@ -187,6 +200,8 @@ def input_tokens(prompt: Prompt) -> int:
         total += TOKENS_PER_MESSAGE + count_tokens(message.text) + TOKENS_PER_ATTACHMENT * message.attachments
         for call in message.tool_calls:
             total += count_tokens(call.name) + count_tokens(call.arguments or "")
+    if prompt.prefix:
+        total += TOKENS_PER_MESSAGE + count_tokens(prompt.prefix)
     for tool in prompt.tools:
         parameters = _JSON.encode(tool.parameters or {}).decode()
         total += count_tokens(tool.name) + count_tokens(tool.description) + count_tokens(parameters)
@@ -205,6 +220,38 @@ def seed_of(prompt: Prompt, steering: Steering = NEUTRAL, choice: int = 0) -> in
 
 
 def _answer(prompt: Prompt, steering: Steering, choice: int) -> Answer:
+    """The answer; of one whose beginning is given what follows it.
+
+    A beginning that is not this answer's is one more message, by which another answer is found.
+    """
+    if not prompt.prefix:
+        return _whole(prompt, steering, choice)
+    whole = _whole(replace(prompt, prefix="", max_tokens=None), steering, choice)
+    rest = None if whole.refusal or whole.tool_calls else _after(whole.tokens, prompt.prefix)
+    if rest is None:
+        said = Message("assistant", prompt.prefix)
+        return _whole(replace(prompt, messages=(*prompt.messages, said), prefix=""), steering, choice)
+    if prompt.max_tokens is not None and len(rest) > prompt.max_tokens:
+        return replace(whole, tokens=rest[: prompt.max_tokens], finish=FinishReason.LENGTH, stopped_by=None)
+    return replace(whole, tokens=rest)
+
+
+def _after(tokens: Sequence[str], prefix: str) -> list[str] | None:
+    """The tokens behind `prefix`, or behind it without the white space at its end; None where neither begins them."""
+    text = "".join(tokens)
+    begun = next((begun for begun in (prefix, prefix.rstrip()) if text.startswith(begun)), None)
+    if begun is None:
+        return None
+    at = len(begun)
+    rest: list[str] = []
+    for token in tokens:
+        if len(token) > at:
+            rest.append(token[at:])
+        at = max(0, at - len(token))
+    return rest
+
+
+def _whole(prompt: Prompt, steering: Steering, choice: int) -> Answer:
     seed = seed_of(prompt, steering, choice)
     reasoning = () if choice else reasoning_of(seed, steering.reasoning)
     calls = _tool_calls(prompt, steering, seed)
@@ -225,6 +272,9 @@ def _answer(prompt: Prompt, steering: Steering, choice: int) -> Answer:
         tokens = tokenize("I’m sorry, but I can’t help with that – auch nicht auf Deutsch. 🙏")
     else:
         tokens = tokens_from(seed, SHORTEST + seed % LENGTHS if steering.tokens is None else steering.tokens)
+    departs = steering.depart_later if steering.depart is None and prompt.earlier else steering.depart
+    if departs is not None and prompt.schema is None:
+        tokens[departs:] = tokens_from(seed ^ _DEPARTURE, max(0, len(tokens) - departs))
     finish = FinishReason(steering.finish) if steering.finish else FinishReason.STOP
     stopped_by = None
     if prompt.stop and (stopped := _stopped(tokens, prompt.stop)) is not None:

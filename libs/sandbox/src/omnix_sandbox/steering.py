@@ -36,6 +36,8 @@ class Steering:
     `pace` is tokens per second, 0 a burst; `first` the seconds before the first token; `vary` makes another text of the
     same messages; `reasoning`, `cached` and `cache_write` are token numbers that usage shall report; `redacted`
     has the reasoning come without its text, where the format can; `finish_as` is a finish reason in the vendor's word.
+    `depart` is after how many tokens another text follows, `depart_later` the same in all calls of a conversation but
+    its first; `no_prefix` has the beginning of an answer refused.
     """
 
     tokens: int | None = None
@@ -52,6 +54,9 @@ class Steering:
     cached: int = 0
     cache_write: int = 0
     redacted: bool = False
+    depart: int | None = None
+    depart_later: int | None = None
+    no_prefix: bool = False
     fault: Fault | None = None
 
     def over(self, other: "Steering") -> "Steering":
@@ -71,6 +76,7 @@ _FLAGS: Final[dict[str, dict[str, object]]] = {
     "refuse": {"refuse": True},
     "clock": {"clock": True},
     "burst": {"pace": 0.0},
+    "no-prefix": {"no_prefix": True},
 }
 
 
@@ -98,11 +104,13 @@ _VALUES: Final[dict[str, Callable[[str], object]]] = {
     "reasoning": _tokens,
     "cached": _tokens,
     "cache_write": _tokens,
+    "depart": _tokens,
+    "depart_later": _tokens,
     "finish": _finish,
     "finish_as": _finish_as,
 }
 
-_OPENING = re.compile(r"\[\[([a-z_]+)(?:\]\]|=)")
+_OPENING = re.compile(r"\[\[([a-z_-]+)(?:\]\]|=)")
 _JSON = JSONDecoder()
 
 
@@ -120,9 +128,10 @@ def steering_of_model(model: str) -> Steering:
     try:
         while at < len(words):
             word = words[at]
-            if word in _FLAGS:
-                asked |= _FLAGS[word]
-                at += 1
+            pair = "-".join(words[at : at + 2])
+            if word in _FLAGS or pair in _FLAGS:
+                asked |= _FLAGS[word] if word in _FLAGS else _FLAGS[pair]
+                at += 1 if word in _FLAGS else 2
             elif word in _VALUES:
                 asked[word] = _VALUES[word](words[at + 1] if at + 1 < len(words) else "")
                 at += 2

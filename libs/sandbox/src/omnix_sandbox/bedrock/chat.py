@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from omnix_sandbox import formats
 from omnix_sandbox.bedrock import errors, frames, models
+from omnix_sandbox.bedrock.errors import Refusal
 from omnix_sandbox.bedrock.events import Events
 from omnix_sandbox.bedrock.request import prompt_of
 from omnix_sandbox.bedrock.thinking import Thinking
@@ -88,6 +89,9 @@ class AskedConverse(AskedChat):
 
     def streamed(self, making: Making) -> StreamBytes:
         return Events(self._request, self._thinking, making).stream()
+
+    def prefix_refused(self) -> Refusal:
+        return errors.no_prefill()
 
     def broken_event(self, fault: Fault) -> bytes:
         return (frames.broken_crc if fault.crc else frames.broken_json)("contentBlockDelta")

@@ -30,6 +30,13 @@ def invalid_for_model(message: str) -> Refusal:
     return invalid(f"The model returned the following errors: {message}")
 
 
+def no_prefill() -> Refusal:
+    """As in https://github.com/anomalyco/opencode/issues/29760."""
+    return invalid_for_model(
+        "This model does not support assistant message prefill. The conversation must end with a user message."
+    )
+
+
 def extraneous(place: str, key: str) -> Refusal:
     """A parameter that nobody knows; `place` is a JSON pointer without its `#`."""
     return invalid_for_model(

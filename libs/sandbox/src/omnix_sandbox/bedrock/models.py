@@ -93,6 +93,9 @@ _NO_DOCUMENTS: Final = ("amazon.titan-text-premier", "amazon.nova-micro", "opena
 _ADAPTIVE_ONLY: Final = re.compile(r"anthropic\.claude-(opus-4-[78]|(opus|sonnet|haiku)-5|fable|mythos)")
 _UNASKED: Final = re.compile(r"anthropic\.claude-((opus|sonnet|haiku)-5|fable|mythos)")
 _ALWAYS: Final = re.compile(r"anthropic\.claude-(opus-5-5|fable|mythos)")
+_BEGINS_ITSELF: Final = re.compile(
+    r"anthropic\.claude-((opus|sonnet|haiku)-4-[6-9]|(opus|sonnet|haiku)-5|fable|mythos)"
+)
 _BUDGETED: Final = re.compile(r"anthropic\.claude-(3-7|(sonnet|opus|haiku)-4)")
 
 
@@ -143,6 +146,15 @@ def thinks_unasked(base: str) -> bool:
 
 def thinks_always(base: str) -> bool:
     return _ALWAYS.match(base) is not None
+
+
+def takes_prefix(base: str) -> bool:
+    """Whether the last message may be the assistant's, which the answer then continues.
+
+    Claude's may up to version 4.5: https://platform.claude.com/docs/en/about-claude/models/migration-guide and
+    https://github.com/router-for-me/CLIProxyAPI/issues/5319, read 2026-11-22.
+    """
+    return _BEGINS_ITSELF.match(base) is None
 
 
 def takes_system(base: str) -> bool:

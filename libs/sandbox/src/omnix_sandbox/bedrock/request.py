@@ -9,7 +9,7 @@ import msgspec
 
 from omnix_sandbox import script
 from omnix_sandbox.bedrock import models
-from omnix_sandbox.bedrock.errors import Refusal, extraneous, invalid, invalid_for_model
+from omnix_sandbox.bedrock.errors import Refusal, extraneous, invalid, invalid_for_model, no_prefill
 from omnix_sandbox.bedrock.models import Family
 from omnix_sandbox.bedrock.thinking import Thinking, thinking_of
 from omnix_sandbox.bedrock.wire import Block, ConverseRequest, Message, ToolResult
@@ -44,6 +44,7 @@ def parse(body: bytes, model: str, *, stream: bool) -> tuple[ConverseRequest, Th
     _check_conversation(request)
     thinking = thinking_of(request, base)
     _check_reasoning(request, base, thinking)
+    _check_prefix(request, base)
     return request, thinking
 
 
@@ -190,15 +191,33 @@ def _check_reasoning(request: ConverseRequest, base: str, thinking: Thinking) ->
         _check_thoughts_come_first(request.messages)
 
 
-def _check_thoughts_come_first(messages: Sequence[Message]) -> None:
-    """With a budget, the turn that goes on after a tool's result must show how it began."""
-    if len(messages) < 2 or not any(block.tool_result is not None for block in messages[-1].content):
+def _check_prefix(request: ConverseRequest, base: str) -> None:
+    """What Claude has against a last message that is its own.
+
+    The words are those of https://github.com/aws/aws-sdk-net/pull/4015.
+    """
+    last = request.messages[-1]
+    if last.role != "assistant" or models.family(base) not in (Family.CLAUDE, Family.SANDBOX):
         return
-    first = messages[-2].content[0]
+    if not models.takes_prefix(base):
+        raise no_prefill()
+    text = last.content[-1].text
+    if text is not None and text != text.rstrip():
+        raise invalid_for_model("messages: final assistant content cannot end with trailing whitespace")
+
+
+def _check_thoughts_come_first(messages: Sequence[Message]) -> None:
+    """With a budget, the turn that goes on, after a tool's result or of itself, must show how it began."""
+    at = len(messages) - 1
+    if messages[at].role != "assistant":
+        if at < 1 or not any(block.tool_result is not None for block in messages[at].content):
+            return
+        at -= 1
+    first = messages[at].content[0]
     if first.reasoning_content is None:
         kind = "tool_use" if first.tool_use is not None else "text"
         raise invalid_for_model(
-            f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+            f"messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
             f"`{kind}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block "
             "(preceeding the lastmost set of `tool_use` and `tool_result` blocks). To avoid this requirement, disable "
             "`thinking`."
@@ -220,7 +239,7 @@ def prompt_of(request: ConverseRequest, model: str) -> script.Prompt:
     output = request.output_config
     schema = output.text_format.structure.json_schema if output is not None and output.text_format is not None else None
     system = [script.Message("system", block.text) for block in request.system if block.text is not None]
-    return script.Prompt(
+    prompt = script.Prompt(
         messages=(*system, *(said for message in request.messages for said in _messages(message))),
         model=models.base_of(model),
         max_tokens=config.max_tokens,
@@ -231,6 +250,7 @@ def prompt_of(request: ConverseRequest, model: str) -> script.Prompt:
         parallel_calls=own is None or not own.disable_parallel_tool_use,
         schema=None if schema is None else _schema(schema.schema),
     )
+    return script.continuing(prompt)
 
 
 class _ClaudesChoice(msgspec.Struct, forbid_unknown_fields=True):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from omnix_sandbox import script
 from omnix_sandbox.faults import Fault, FaultKind
 from omnix_sandbox.formats import JSON, Asked, AskedChat, Billing, Format, Making, Refusal, StreamBytes
-from omnix_sandbox.gemini import errors
+from omnix_sandbox.gemini import errors, turns
 from omnix_sandbox.gemini.errors import invalid_argument
 from omnix_sandbox.gemini.events import UNSAFE, Events, dumped, pretty
 from omnix_sandbox.gemini.frames import ARRAY, EVENTS, Frames
@@ -81,7 +82,7 @@ class AskedContent(AskedChat):
         self.request = request
         self.model = target.model.name
         self.stream = target.method == "streamGenerateContent"
-        self.prompt = prompt_of(request, self.model)
+        self.prompt = script.continuing(prompt_of(request, self.model))
 
     @property
     def reasoning(self) -> str | None:
@@ -104,6 +105,9 @@ class AskedContent(AskedChat):
         if fault.kind is FaultKind.FILTER:
             return self._blocked(fault)
         return errors.of_fault(fault, self.model, vertex=self.target.vertex)
+
+    def prefix_refused(self) -> Refusal:
+        return turns.ends_with_model()
 
     def broken_event(self, fault: Fault) -> bytes:
         return self.target.frames.before + _BROKEN + self.target.frames.after

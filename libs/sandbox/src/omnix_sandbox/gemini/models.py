@@ -103,6 +103,14 @@ def is_third(name: str) -> bool:
     return version_of(name).startswith(("gemini-3", "gemini-4"))
 
 
+def takes_prefix(name: str) -> bool:
+    """Whether the last content may be the model's, which the answer then continues.
+
+    Nobody documents it; models up to 3.1 do so: https://github.com/pipecat-ai/pipecat/pull/5821, read 2026-11-22.
+    """
+    return version_of(name).startswith((MODEL_PREFIX, "gemini-2.", "gemini-3-", "gemini-3.1-"))
+
+
 def is_second(name: str) -> bool:
     """Whether the model is of the generation that has no ids for calls and tells parallel ones in one event."""
     return version_of(name).startswith("gemini-2")

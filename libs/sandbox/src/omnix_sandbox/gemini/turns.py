@@ -12,7 +12,7 @@ from typing import Final
 
 from omnix_sandbox import signatures
 from omnix_sandbox.gemini.errors import Refusal, invalid_argument
-from omnix_sandbox.gemini.models import is_third
+from omnix_sandbox.gemini.models import is_third, takes_prefix
 from omnix_sandbox.gemini.request import Content, Part
 from omnix_sandbox.gemini.wire import decoded
 
@@ -40,8 +40,15 @@ def check(contents: Sequence[Content], model: str, *, vertex: bool) -> None:
         for part in content.parts:
             if part.thought_signature is not None and not _is_ours(part.thought_signature):
                 raise _corrupted(vertex)
+    if contents and contents[-1].role == "model" and not takes_prefix(model):
+        raise ends_with_model()
     if is_third(model):
         _check_signatures(contents, vertex)
+
+
+def ends_with_model() -> Refusal:
+    """As in https://github.com/pipecat-ai/pipecat/pull/5821."""
+    return invalid_argument("Requests ending with a model turn are not supported.")
 
 
 def _calls(content: Content) -> list[Part]:

@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Meta
 
 from omnix_sandbox.faults import Fault
-from omnix_sandbox.formats import Making
+from omnix_sandbox.formats import Making, Refusal
 from omnix_sandbox.huggingface import errors
 from omnix_sandbox.huggingface.chunks import AskedChunks, Chunks, encode
 from omnix_sandbox.huggingface.models import find, provider_of, served_as
+from omnix_sandbox.openai import continuing
 from omnix_sandbox.openai.events import call_id, finish_of, logprob_of, usage_of
 from omnix_sandbox.openai.request import ChatRequest, Message, prompt_of
 from omnix_sandbox.script import Answer, tokenize
@@ -48,7 +49,9 @@ class AskedRouted(AskedChunks):
         self.request = request
         self.model = request.model
         self.stream = bool(request.stream)
-        self.prompt = replace(prompt_of(request), model=base)
+        if (wrong := continuing.complaint(request)) is not None:
+            raise errors.enveloped(400, wrong)
+        self.prompt = continuing.begun(request, replace(prompt_of(request), model=base))
         self._provider = served_by
         self._served_as = served_as(base, served_by)
 
@@ -62,6 +65,9 @@ class AskedRouted(AskedChunks):
 
     def head_fields(self, making: Making) -> Mapping[str, str]:
         return {"x-inference-provider": self._provider}
+
+    def prefix_refused(self) -> Refusal:
+        return errors.enveloped(400, "This model cannot continue the final message.")
 
     def error_event(self, fault: Fault) -> bytes:
         return errors.router_error_event(fault)

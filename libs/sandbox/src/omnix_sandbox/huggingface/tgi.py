@@ -10,6 +10,7 @@ https://github.com/huggingface/text-generation-inference/tree/main/integration-t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from omnix_sandbox import script
 from omnix_sandbox.faults import Fault
 from omnix_sandbox.formats import Making, Refusal
 from omnix_sandbox.huggingface import errors
@@ -27,13 +28,16 @@ _KEEP_ALIVE: Final = b":\n\n"
 
 
 class AskedTgi(AskedChunks):
-    """A chat completion of a server that hosts one model, whatever name the request has."""
+    """A chat completion of a server that hosts one model, whatever name the request has.
+
+    A last message of the assistant's is gone on with, unasked.
+    """
 
     def __init__(self, request: ChatRequest, hosted: str) -> None:
         self.request = request
         self.model = hosted if request.model in (None, "tgi", "dummy") else request.model or hosted
         self.stream = request.stream
-        self.prompt = prompt_of(request, self.model)
+        self.prompt = script.continuing(prompt_of(request, self.model))
 
     def head_fields(self, making: Making) -> Mapping[str, str]:
         fields = {
@@ -48,6 +52,11 @@ class AskedTgi(AskedChunks):
                 "x-generated-tokens": str(making.billing.output_tokens),
             }
         return fields
+
+    def prefix_refused(self) -> Refusal:
+        """As a model's chat template does that insists on a last message of the user's."""
+        message = "Template error: syntax error: After the optional system message, the user speaks last"
+        return errors.typed(422, message, "template_error")
 
     def error_event(self, fault: Fault) -> bytes:
         """TGI ends the stream as if nothing had been."""

@@ -7,7 +7,8 @@ callers have reported them, such as https://github.com/openai/openai-agents-pyth
 import re
 from typing import Final
 
-from omnix_sandbox.openai.errors import Refusal
+from omnix_sandbox.openai import continuing
+from omnix_sandbox.openai.errors import Refusal, unknown_parameter
 from omnix_sandbox.openai.request import ChatRequest
 
 _NUMBERED: Final = re.compile(r"gpt-(\d+)(?:\.(\d+))?")
@@ -27,7 +28,11 @@ def check(request: ChatRequest) -> None:
     """
     model = request.model
     if model.startswith("sandbox-"):
+        if (wrong := continuing.complaint(request)) is not None:
+            raise Refusal(400, wrong, param=continuing.parameter_of(request))
         return
+    if (unknown := continuing.parameter_of(request)) is not None:
+        raise unknown_parameter(unknown)
     if not efforts(model):
         if request.reasoning_effort is not None:
             raise Refusal(400, "Unrecognized request argument supplied: reasoning_effort")
@@ -131,9 +136,4 @@ def _check_parts(request: ChatRequest) -> None:
                     param=f"{place}.type",
                 )
             if part.prompt_cache_breakpoint is not None and _version(request.model) < (5, 6):
-                raise Refusal(
-                    400,
-                    f"Unknown parameter: '{place}.prompt_cache_breakpoint'.",
-                    param=f"{place}.prompt_cache_breakpoint",
-                    code="unknown_parameter",
-                )
+                raise unknown_parameter(f"{place}.prompt_cache_breakpoint")

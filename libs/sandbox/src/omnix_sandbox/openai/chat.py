@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from omnix_sandbox.faults import Fault
 from omnix_sandbox.formats import JSON, Asked, AskedChat, Format, Making, StreamBytes
-from omnix_sandbox.openai import errors
+from omnix_sandbox.openai import continuing, errors
 from omnix_sandbox.openai.capabilities import check
 from omnix_sandbox.openai.errors import Refusal
 from omnix_sandbox.openai.events import BROKEN_EVENT, Events
@@ -50,7 +50,7 @@ class AskedCompletion(AskedChat):
         self.request = request
         self.model = request.model
         self.stream = bool(request.stream)
-        self.prompt = prompt_of(request)
+        self.prompt = continuing.begun(request, prompt_of(request))
 
     @property
     def reasoning(self) -> str | None:
@@ -61,6 +61,10 @@ class AskedCompletion(AskedChat):
 
     def streamed(self, making: Making) -> StreamBytes:
         return Events(self.request, making).stream()
+
+    def prefix_refused(self) -> Refusal:
+        """As a server does that knows no such parameter."""
+        return errors.unknown_parameter(continuing.parameter_of(self.request) or "prefix")
 
     def broken_event(self, fault: Fault) -> bytes:
         return BROKEN_EVENT

@@ -52,6 +52,10 @@ def unknown_model(model: str) -> Refusal:
     return Refusal(404, f"The model `{model}` does not exist or you do not have access to it.", code="model_not_found")
 
 
+def unknown_parameter(param: str) -> Refusal:
+    return Refusal(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
 _BY_STATUS: dict[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "The request was not understood."),
     401: (

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from omnix_sandbox import script
-from omnix_sandbox.openai.errors import Refusal
+from omnix_sandbox.openai.errors import Refusal, unknown_parameter
 
 _T = TypeVar("_T")
 
@@ -64,6 +64,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     tool_calls: list[MessageToolCall] | None = None
     tool_call_id: str | None = None
     function_call: msgspec.Raw | None = None
+    prefix: bool | None = None
 
 
 class Function(msgspec.Struct):
@@ -108,7 +109,10 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)] | None
 
 
 class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Every parameter of the vendor's, so that anything else is refused by name."""
+    """Every parameter of the vendor's, so that anything else is refused by name.
+
+    The last two are not the vendor's, but of servers that speak its format.
+    """
 
     model: str
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -147,6 +151,8 @@ class ChatRequest(msgspec.Struct, forbid_unknown_fields=True):
     prompt_cache_retention: str | None = None
     functions: msgspec.Raw | None = None
     function_call: msgspec.Raw | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
 
     @property
     def audio_parts(self) -> int:
@@ -208,7 +214,7 @@ def _invalid(text: str) -> Refusal:
     if found := _FIELD.search(text):
         param = f"{param}.{found[1]}" if param else found[1]
         if "unknown" in found[0]:
-            return Refusal(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+            return unknown_parameter(param)
         return Refusal(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     reason = text[: place.start()] if place else text
     return Refusal(400, f"Invalid value for '{param}': {reason}.", param=param or None, code="invalid_value")
