@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import timedelta
 
@@ -23,10 +23,13 @@ _RUNNING = Gauge("omnix_attempts_running", "Attempts under way.", ["kind"])
 class Running:
     """An attempt under way, in a task that ``end`` cancels."""
 
-    __slots__ = ("_task", "attempt", "ending", "over")
+    __slots__ = ("_task", "attempt", "begun", "ending", "over", "requested_model")
 
-    def __init__(self, attempt: Attempt, task: "asyncio.Task[object]") -> None:
+    def __init__(self, attempt: Attempt, task: "asyncio.Task[object]", requested_model: str = "") -> None:
         self.attempt = attempt
+        self.requested_model = requested_model
+        self.begun = False
+        """It is streamed, and its first content went out."""
         self.ending: OmnixError | None = None
         """Why it was ended from outside."""
         self.over = False
@@ -97,6 +100,10 @@ class Attempts:
 
     def __len__(self) -> int:
         return self._streams.count + self._calls.count
+
+    def __iter__(self) -> Iterator[Running]:
+        for siblings in self._by_completion.values():
+            yield from siblings
 
     def call(self) -> Room:
         return self._calls

@@ -11,7 +11,7 @@ from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process
 
 from omnix_provider.attempts import Attempts, draining
-from omnix_provider.handlers import on_cancel
+from omnix_provider.handlers import on_cancel, on_streams_sought
 from omnix_provider.publisher import publishing
 from omnix_provider.servicer import SERVICE, ProviderServicer, register
 from omnix_provider.settings import AdapterSettings
@@ -47,12 +47,16 @@ async def serving(settings: AdapterSettings, process: Process, providers: Sequen
         process.readiness.need("usage", meter.lacking)
         publisher = await stack.enter_async_context(publishing(messaging, process.instance_id, settings.retained_bytes))
         attempts = Attempts(settings.max_streams, settings.max_calls)
+        answer_streams_sought = partial(
+            on_streams_sought, messaging=messaging, attempts=attempts, sender_id=process.instance_id
+        )
         subscribed = False
 
         async def subscribe_once() -> None:
             nonlocal subscribed
             if not subscribed:
                 await messaging.subscribe(subjects.CANCEL_REQUESTED, partial(on_cancel, attempts=attempts))
+                await messaging.subscribe(subjects.OPEN_STREAMS_SOUGHT, answer_streams_sought)
                 subscribed = True
 
         messaging.at_connection(subscribe_once)

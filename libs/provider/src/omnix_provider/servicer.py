@@ -142,7 +142,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
                 metered = self._meter.open(
                     attempt, request, streamed=True, sandbox=provider.sandbox, input_tokens=input_tokens
                 )
-                running = Running(attempt, task)
+                running = Running(attempt, task, request.model)
                 chunks = self._publisher.stream(subject, attempt.completion_id, attempt.number)
                 streaming = Streaming(
                     provider, request, attempt, metered, self._publisher, chunks, limits, input_tokens, started

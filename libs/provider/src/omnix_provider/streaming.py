@@ -135,6 +135,8 @@ class Streaming:
             self._chunks.start(head_to_proto(self._head, self._attempt, self._publisher.sender_id))
             await self._chunks.send(batch.chunks)
             self._first_content.set_result(None)
+            if self._running is not None:
+                self._running.begun = True
         else:
             await self._chunks.send(batch.chunks)
 
