@@ -5,7 +5,8 @@ from functools import reduce
 import pytest
 from omnix_kit.digest import digest
 from omnix_provider.convert.answered import chunk_to_proto
-from omnix_provider.publisher import _groups, _Kept
+from omnix_provider.kept import Kept
+from omnix_provider.pieces import grouped
 from omnix_provider.types import Chunk, FinishReason, Reasoned, ToolCallDelta
 
 LONG = "日本語😀x" * 10_000
@@ -22,7 +23,7 @@ LONG = "日本語😀x" * 10_000
     ids=["text", "refusal", "reasoning", "arguments"],
 )
 def test_large_chunk_is_cut_without_losing_anything(chunk: Chunk) -> None:
-    groups = list(_groups([Chunk("before"), chunk, Chunk("after")]))
+    groups = list(grouped([Chunk("before"), chunk, Chunk("after")]))
     messages = [[chunk_to_proto(piece) for piece in group] for group in groups]
     assert max(sum(piece.ByteSize() for piece in group) for group in messages) < 64 * 1024 + 1024
     pieces = [piece for group in groups for piece in group][1:-1]
@@ -39,12 +40,12 @@ def test_large_chunk_is_cut_without_losing_anything(chunk: Chunk) -> None:
 
 
 def test_kept_messages_are_bounded_and_the_last_is_never_dropped() -> None:
-    kept = _Kept("a.subject")
+    kept = Kept("a.subject")
     messages = [bytes([number % 256]) * 1000 for number in range(600)]
     for message in messages:
         kept.append(message)
         kept.sent = len(kept)
     assert kept.size <= 256 * 1024
-    assert [kept[index] for index in range(len(kept))] == messages[-len(kept) :]
+    assert [kept[index][1] for index in range(len(kept))] == messages[-len(kept) :]
     kept.append(b"x" * 1_000_000)
-    assert kept[len(kept) - 1] == b"x" * 1_000_000
+    assert kept[len(kept) - 1] == ("a.subject", b"x" * 1_000_000)

@@ -3,12 +3,14 @@
 A message is kept from before it is sent until a while after its stream ended. Core NATS loses what was on the way when
 a connection breaks, and a broker that dies takes what it had not written yet, so after every reconnection everything
 that is kept is published again from its beginning; readers drop what they have by its number.
+
+The router that waits for an attempt's end is told in the same way, behind the stream's last message: it costs no write
+of its own, and what the router then reads of the recording is whole.
 """
 
 import asyncio
 import logging
 import time
-from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -23,17 +25,15 @@ from prometheus_client import Counter
 
 from omnix_provider.background import background
 from omnix_provider.convert.answered import chunk_to_proto
+from omnix_provider.kept import FORGOTTEN, Kept
 from omnix_provider.lone_text import head, is_lone_text, lone_text
-from omnix_provider.types import Chunk, Reasoned, ToolCallDelta
+from omnix_provider.pieces import LONGEST_DELTA, grouped
+from omnix_provider.types import Chunk
 
 _log = logging.getLogger(__name__)
 
-_MESSAGE_BYTES = 64 * 1024
 _LARGEST_MESSAGE = 256 * 1024
 """What cannot be cut, such as a signature, may make a message this large; readers hold a few of them."""
-_DELTA_CHARACTERS = 12 * 1024
-"""A delta that is longer is split: at four bytes a character it still fits into a message."""
-_KEPT_BYTES_A_STREAM = 256 * 1024
 _UNSENT_BYTES = 128 * 1024
 """With more than this to send a stream does not wait for the gathering, and its vendor is not read meanwhile."""
 _GATHER = 0.002
@@ -44,58 +44,10 @@ _HEARTBEAT_EVERY = 1.0
 
 _MESSAGES = Counter("omnix_chunk_messages_total", "Messages of chunks published, repetitions included.")
 _REPEATED = Counter("omnix_chunk_messages_repeated_total", "Messages published again after a reconnection.")
-_FORGOTTEN = Counter("omnix_chunk_messages_forgotten_total", "Messages dropped unsent, because too many were kept.")
 
 
 class MessageTooLarge(ValueError):
     """A chunk cannot be cut into pieces that a message can carry."""
-
-
-class _Kept:
-    """The messages of one stream, in one buffer: a bytes object each would double the memory of small ones."""
-
-    __slots__ = ("_data", "_ends", "sent", "subject")
-
-    def __init__(self, subject: str) -> None:
-        self.subject = subject
-        self._data = bytearray()
-        self._ends = array("I")
-        self.sent = 0
-        """How many of them were handed to the connection since it stands."""
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    @property
-    def size(self) -> int:
-        return len(self._data)
-
-    @property
-    def unsent_bytes(self) -> int:
-        return len(self._data) - (self._ends[self.sent - 1] if self.sent else 0)
-
-    def __getitem__(self, index: int) -> bytes:
-        return bytes(self._data[self._ends[index - 1] if index else 0 : self._ends[index]])
-
-    def append(self, message: bytes) -> None:
-        self._data += message
-        self._ends.append(len(self._data))
-        if len(self._data) > _KEPT_BYTES_A_STREAM:
-            self._forget(len(self._data) // 2)
-
-    def _forget(self, at_least: int) -> None:
-        """Drop the oldest, but never the last, so that every stream's end is told."""
-        count = 0
-        while count < len(self._ends) - 1 and self._ends[count] < at_least:
-            count += 1
-        if count == 0:
-            return
-        size = self._ends[count - 1]
-        del self._data[:size]
-        self._ends = array("I", (end - size for end in self._ends[count:]))
-        if count > self.sent:
-            _FORGOTTEN.inc(count - self.sent)
-        self.sent = max(0, self.sent - count)
 
 
 class ChunkStream:
@@ -120,7 +72,7 @@ class ChunkStream:
         self._completion_id = completion_id
         self._attempt = attempt
         self._head = head(attempt)
-        self._kept = _Kept(subject)
+        self._kept = Kept(subject)
         self._seq = 0
         self._digest = 0
         self._sending = False
@@ -139,12 +91,7 @@ class ChunkStream:
 
         :raises MessageTooLarge: for a chunk that no message can carry; it does not count among those of the stream.
         """
-        if (
-            len(chunks) == 1
-            and self._start is None
-            and is_lone_text(chunks[0])
-            and len(chunks[0].text) < _DELTA_CHARACTERS
-        ):
+        if len(chunks) == 1 and self._start is None and is_lone_text(chunks[0]) and len(chunks[0].text) < LONGEST_DELTA:
             text = chunks[0].text.encode()
             self._kept.append(lone_text(self._head, self._seq, text))
             self._digest = digest_of_text(self._digest, text)
@@ -154,15 +101,22 @@ class ChunkStream:
             else:
                 await self._go()
             return
-        for group in _groups(chunks):
+        for group in grouped(chunks):
             self._keep([chunk_to_proto(chunk) for chunk in group])
             await self._go()
 
-    async def end(self, end: pb.End) -> None:
-        """Publish the last message; count and digest are filled in here."""
+    async def end(self, end: pb.End, ended: tuple[str, pb.AttemptEnded] | None = None) -> None:
+        """Publish the last message; count and digest are filled in here.
+
+        :param ended: what follows it, with its subject.
+        """
         end.count = self._seq
         end.digest = self._digest
         self._keep([], end)
+        if ended is not None:
+            subject, word = ended
+            word.count = self._seq
+            self._kept.follow(subject, word.SerializeToString())
         self._publisher._ended(self)
         await self._go()
 
@@ -205,12 +159,12 @@ class ChunkStream:
         try:
             while kept.sent < len(kept):
                 kept.sent += 1
-                message = kept[kept.sent - 1]
+                subject, message = kept[kept.sent - 1]
                 if len(message) > at_most:  # of a server that takes less than the one before; the gap will show
-                    _FORGOTTEN.inc()
+                    FORGOTTEN.inc()
                     continue
                 count += 1
-                yield kept.subject, message
+                yield subject, message
         except GeneratorExit:
             kept.sent = max(0, kept.sent - 1)  # the last one was not handed over
             raise
@@ -318,9 +272,12 @@ class Publisher:
                     await self._messaging.publish(subject, beat.SerializeToString())
                 except PlatformError as exc:
                     _log.debug("no heartbeat", extra={"error": str(exc)})
-                await self._send([stream for stream in self._all() if stream._kept.sent < len(stream._kept)])
+                await self._send_behind()
             self._forget()
             await asyncio.sleep(_HEARTBEAT_EVERY)
+
+    async def _send_behind(self) -> None:
+        await self._send([stream for stream in self._all() if stream._kept.unsent])
 
     def _forget(self) -> None:
         standing = self._messaging.lacking() is None
@@ -331,6 +288,7 @@ class Publisher:
                 break
             self._over.popleft()
             self._over_bytes -= stream._kept.size
+            FORGOTTEN.inc(stream._kept.unsent)
 
 
 @asynccontextmanager
@@ -340,70 +298,9 @@ async def publishing(messaging: Messaging, sender_id: str, retained_bytes: int) 
     messaging.at_connection(publisher._at_connection)
     async with background(publisher._send_gathered, publisher._republish, publisher._beat):
         yield publisher
-        await publisher._send_due()
+        await publisher._send_behind()
 
 
 def _outgoing(streams_: Sequence[ChunkStream]) -> Generator[tuple[str, bytes], None, None]:
     for stream in streams_:
         yield from stream._outgoing()
-
-
-def _groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """Cut chunks into messages of bounded size."""
-    group: list[Chunk] = []
-    size = 0
-    for chunk in chunks:
-        for piece in _pieces(chunk):
-            weight = 4 * _characters(piece) + 64
-            if group and size + weight > _MESSAGE_BYTES:
-                yield group
-                group, size = [], 0
-            group.append(piece)
-            size += weight
-    if group:
-        yield group
-
-
-def _characters(chunk: Chunk) -> int:
-    count = len(chunk.text) + len(chunk.refusal)
-    if chunk.reasoning is not None:
-        count += len(chunk.reasoning.text) + len(chunk.reasoning.signature) + len(chunk.reasoning.redacted)
-    for call in chunk.tool_calls:
-        count += len(call.id) + len(call.name) + len(call.arguments_json) + len(call.signature)
-    return count
-
-
-def _pieces(chunk: Chunk) -> Iterator[Chunk]:
-    """A chunk that is too large for one message as several that append to the same."""
-    if _characters(chunk) <= _DELTA_CHARACTERS:
-        yield chunk
-        return
-    index = chunk.choice_index
-    if chunk.reasoning is not None:
-        for text in _cut(chunk.reasoning.text):
-            yield Chunk(choice_index=index, reasoning=Reasoned(text, provider=chunk.reasoning.provider))
-        if chunk.reasoning.signature or chunk.reasoning.redacted:
-            reasoned = chunk.reasoning
-            yield Chunk(
-                choice_index=index,
-                reasoning=Reasoned("", reasoned.signature, reasoned.redacted, reasoned.provider),
-            )
-    for text in _cut(chunk.text):
-        yield Chunk(text, index)
-    for text in _cut(chunk.refusal):
-        yield Chunk(choice_index=index, refusal=text)
-    for call in chunk.tool_calls:
-        first, *more = list(_cut(call.arguments_json)) or [""]
-        yield Chunk(
-            choice_index=index,
-            tool_calls=(ToolCallDelta(call.index, call.id, call.name, first, call.signature),),
-        )
-        for text in more:
-            yield Chunk(choice_index=index, tool_calls=(ToolCallDelta(call.index, arguments_json=text),))
-    if chunk.finish_reason is not None:
-        yield Chunk(choice_index=index, finish_reason=chunk.finish_reason)
-
-
-def _cut(text: str) -> Iterator[str]:
-    for at in range(0, len(text), _DELTA_CHARACTERS):
-        yield text[at : at + _DELTA_CHARACTERS]
