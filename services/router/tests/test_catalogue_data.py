@@ -65,7 +65,10 @@ def test_embedding_model_has_a_window_and_no_output(model: Model) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_capabilities_are_told_once_and_in_one_order(model: Model) -> None:
-    order = "text image audio video file system tools json json_schema reasoning streaming embeddings cache logprobs"
+    order = (
+        "text image audio video file system tools json json_schema reasoning streaming embeddings cache logprobs "
+        "assistant_prefix"
+    )
     assert list(model.capabilities) == [word for word in order.split() if word in model.capabilities]
 
 

@@ -228,6 +228,12 @@ def test_what_the_map_has_no_word_for_is_left_to_the_vendor() -> None:
     assert one("meta.llama4", litellm_provider="bedrock").capabilities == ["text", "system", "streaming"]
 
 
+def test_model_that_goes_on_with_a_beginning_is_told() -> None:
+    assert "assistant_prefix" in one("some-model", supports_assistant_prefill=True).capabilities
+    assert "assistant_prefix" not in one("some-model", supports_assistant_prefill=False).capabilities
+    assert "assistant_prefix" not in one("some-model").capabilities
+
+
 def test_detail_of_zero_is_unknown_and_makes_no_token_free() -> None:
     details = {
         "cache_read_input_token_cost": 0,

@@ -26,6 +26,7 @@ CAPABILITIES = frozenset(
         "embeddings",
         "cache",
         "logprobs",
+        "assistant_prefix",
     }
 )
 MAX_TOKENS = 1_000_000_000

@@ -116,6 +116,11 @@ class Model:
         """Whether it makes vectors, and no answers."""
         return "embeddings" in self.capabilities
 
+    @property
+    def continues_prefix(self) -> bool:
+        """Whether it goes on with an answer whose beginning it is given."""
+        return "assistant_prefix" in self.capabilities
+
 
 def price_at(prices: Iterable[Price], time: datetime) -> Price | None:
     """The price that holds at ``time``; None before the first one."""

@@ -49,6 +49,7 @@ _ABILITIES = {
     "json_schema": "supports_response_schema",
     "reasoning": "supports_reasoning",
     "cache": "supports_prompt_caching",
+    "assistant_prefix": "supports_assistant_prefill",
 }
 _UNSAID = ("json", "logprobs")
 """The map has no word for them alone, so the vendor is asked."""
