@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestServer
 from omnix_adapter_openai.provider import OpenAIProvider, Upstream, opened
 from omnix_kit.caller import Caller
 from omnix_kit.errors import OmnixError, Reason
+from omnix_kit.testing import eventually
+from omnix_provider import offered
 from omnix_provider.types import (
     Attempt,
     CacheBreakpoint,
@@ -23,6 +25,7 @@ from omnix_provider.types import (
     Purpose,
     ReasoningPlan,
     Role,
+    ServedModel,
     Text,
     Usage,
 )
@@ -36,10 +39,14 @@ VECTORS = b'{"data":[{"index":0,"embedding":"AACAPwAAAMA="}],"model":"m","usage"
 class Vendor:
     answer: bytes
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    listed: int = 0
+    """How often it was asked for its models."""
 
     async def serve(self, request: web.Request) -> web.Response:
         if request.method == "POST":
             self.asked.append((request.raw_path, msgspec.json.decode(await request.read())))
+        else:
+            self.listed += 1
         return web.Response(body=self.answer)
 
 
@@ -104,3 +111,12 @@ async def test_plan_and_limit_are_said_in_openais_words() -> None:
         await provider.complete(request, attempt("gpt-5.6", plan), nothing)
     [(_, body)] = vendor.asked
     assert (body["reasoning_effort"], body["max_completion_tokens"]) == ("xhigh", 9)
+
+
+async def test_list_of_models_that_the_sdk_trips_over_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offered, "_SHORTEST_PAUSE", 0.01)
+    vendor = Vendor(b"[" * 100_000)
+    async with called(vendor) as provider:
+        await eventually(lambda: vendor.listed > 1)
+        vendor.answer = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"o"}]}'
+        await eventually(lambda: list(provider.list_models()) == [ServedModel("m", "o")])

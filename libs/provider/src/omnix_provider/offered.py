@@ -10,9 +10,12 @@ from omnix_provider.types import ServedModel
 _log = logging.getLogger(__name__)
 
 _ASK_EVERY = 300.0
-_ASK_AGAIN_AFTER = 2.0
-_ANSWER_WITHIN = 10.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
+"""Before it is asked again after a failure."""
+_ANSWER_WITHIN = 20.0
 _AT_MOST = 5000
+
+Ask = Callable[[], Awaitable[Sequence[ServedModel]]]
 
 
 class Offered:
@@ -23,16 +26,13 @@ class Offered:
 
 
 @asynccontextmanager
-async def offered(
-    provider: str, ask: Callable[[], Awaitable[Sequence[ServedModel]]], failures: tuple[type[Exception], ...]
-) -> AsyncIterator[Offered]:
+async def offered(provider: str, ask: Ask) -> AsyncIterator[Offered]:
     """Kept up to date while inside.
 
-    :param ask: bounded by ten seconds here.
-    :param failures: what asking may raise when there is no answer or none that can be read; it is asked again then.
+    :param ask: bounded by twenty seconds here. Whatever it raises, the last answer stands and it is asked again.
     """
     kept = Offered()
-    task = asyncio.create_task(_keep(kept, provider, ask, (*failures, TimeoutError)))
+    task = asyncio.create_task(_keep(kept, provider, ask))
     try:
         yield kept
     finally:
@@ -40,19 +40,22 @@ async def offered(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _keep(
-    kept: Offered,
-    provider: str,
-    ask: Callable[[], Awaitable[Sequence[ServedModel]]],
-    failures: tuple[type[Exception], ...],
-) -> None:
-    pause = _ASK_AGAIN_AFTER
+async def _keep(kept: Offered, provider: str, ask: Ask) -> None:
+    failed = ""
+    pause = _SHORTEST_PAUSE
     while True:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 kept.current = list(await ask())[:_AT_MOST]
-            pause = _ASK_EVERY
-        except failures as exc:
-            _log.info("models are not known", extra={"provider": provider, "error": type(exc).__name__})
-            pause = min(pause * 2, _ASK_EVERY) if pause != _ASK_EVERY else _ASK_AGAIN_AFTER
-        await asyncio.sleep(pause)
+        except Exception as exc:
+            # Vendors' clients raise whatever strange answers make of them. Its words may hold a part of a credential.
+            error = type(exc).__name__
+            if error != failed:  # said once, because it may last for days
+                _log.warning("models are not known", extra={"provider": provider, "error": error})
+            failed = error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        else:
+            failed = ""
+            pause = _SHORTEST_PAUSE
+            await asyncio.sleep(_ASK_EVERY)

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 from omnix_provider.offered import Offered, offered
 from omnix_provider.types import ServedModel
@@ -19,14 +18,13 @@ from omnix_adapter_bedrock.upstream import NAME, Upstream
 _AT_MOST = 5000
 _CONTROL_PLANE = "bedrock"
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
-_FAILURES = (BotoCoreError, ClientError, LookupError, ValueError, TypeError)
 
 
 def kept(upstream: Upstream) -> AbstractAsyncContextManager[Offered]:
     """Asked in the background, in a thread, while inside."""
     if upstream.problem is not None:
         return nullcontext(Offered())
-    return offered(NAME, _Lists(upstream).ask, _FAILURES)
+    return offered(NAME, _Lists(upstream).ask)
 
 
 class _Lists:

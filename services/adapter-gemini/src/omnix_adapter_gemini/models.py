@@ -1,26 +1,18 @@
 """Which models Google offers, asked in the background and never while somebody waits."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import aiohttp
-import httpx2
 from google import genai
 from google.auth.credentials import Credentials
-from google.auth.exceptions import GoogleAuthError
-from google.genai import errors
 from google.genai.types import Model
+from omnix_provider.offered import Offered, offered
 from omnix_provider.types import ServedModel
 
-_log = logging.getLogger(__name__)
-
-_REFRESH_EVERY = 300.0
-_RETRY_AFTER = 2.0
-_ANSWER_WITHIN = 20.0
 _AT_MOST = 5000
 _PAGE = 1000
+_LOOK_AGAIN = 1.0
 _METHODS = frozenset({"generateContent", "embedContent", "predict", "batchEmbedContents"})
 
 
@@ -28,8 +20,12 @@ class Models:
     """What was offered when Google was last asked."""
 
     def __init__(self) -> None:
-        self.current: Sequence[ServedModel] = ()
+        self._offered = Offered()
         self._limits: Mapping[str, int] = {}
+
+    @property
+    def current(self) -> Sequence[ServedModel]:
+        return self._offered.current
 
     def input_limit(self, model: str) -> int | None:
         """Tokens that the model takes; None when Google did not tell."""
@@ -45,46 +41,21 @@ class Models:
         :param credentials: those of the calls, where they are no key; until there are any, nobody is asked.
         """
         models = cls()
-        task = asyncio.create_task(models._refresh(client, provider, credentials))
-        try:
-            yield models
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
-    async def _refresh(
-        self, client: genai.Client, provider: str, credentials: Callable[[], Credentials | None] | None
-    ) -> None:
-        pause = _RETRY_AFTER
-        while True:
+        async def ask() -> Sequence[ServedModel]:
             if credentials is not None:
-                client._api_client._credentials = credentials()
-                if client._api_client._credentials is None:
-                    await asyncio.sleep(_RETRY_AFTER)
-                    continue
-            try:
-                async with asyncio.timeout(_ANSWER_WITHIN):
-                    self._take(await _listed(client))
-                pause = _REFRESH_EVERY
-            except (
-                errors.APIError,
-                GoogleAuthError,
-                aiohttp.ClientError,
-                httpx2.HTTPError,
-                OSError,
-                TimeoutError,
-                ValueError,
-                TypeError,
-                AttributeError,
-            ) as exc:
-                _log.info("models are not known", extra={"provider": provider, "error": type(exc).__name__})
-                pause = min(pause * 2, _REFRESH_EVERY) if pause != _REFRESH_EVERY else _RETRY_AFTER
-            await asyncio.sleep(pause)
+                while (found := credentials()) is None:  # noqa: ASYNC110 - for the moment in which they are looked for
+                    await asyncio.sleep(_LOOK_AGAIN)
+                client._api_client._credentials = found
+            return models._taken(await _listed(client))
 
-    def _take(self, listed: Sequence[Model]) -> None:
-        served = [each for each in listed if each.name and _is_served(each)]
-        self.current = [ServedModel(_short(each.name or ""), "google") for each in served]
-        self._limits = {_short(each.name or ""): each.input_token_limit for each in served if each.input_token_limit}
+        async with offered(provider, ask) as models._offered:
+            yield models
+
+    def _taken(self, listed: Sequence[Model]) -> Sequence[ServedModel]:
+        served = [(_short(each.name), each.input_token_limit) for each in listed if each.name and _is_served(each)]
+        self._limits = {name: limit for name, limit in served if limit}
+        return [ServedModel(name, "google") for name, _ in served]
 
 
 async def _listed(client: genai.Client) -> list[Model]:

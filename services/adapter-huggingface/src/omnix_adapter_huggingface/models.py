@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import msgspec
-from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined] # lazy
 from msgspec import Struct
 from omnix_provider.offered import Offered, offered
@@ -50,6 +49,5 @@ async def models_of(place: Place, client: httpx2.AsyncClient) -> AsyncIterator[O
                     raise ValueError("the list of models is too large")
         return [ServedModel(model.id, model.owned_by or "") for model in _decode(bytes(body)).data]
 
-    failures = (httpx2.HTTPError, HfHubHTTPError, ValueError, AttributeError)
-    async with offered(place.name, ask, failures) as kept:
+    async with offered(place.name, ask) as kept:
         yield kept

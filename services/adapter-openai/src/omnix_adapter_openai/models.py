@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from omnix_provider.offered import Offered, offered
 from omnix_provider.types import ServedModel
-from openai import AsyncOpenAI, OpenAIError
+from openai import AsyncOpenAI
 
 _ANSWER_WITHIN = 10.0
 
@@ -21,5 +21,5 @@ async def models_of(provider: str, client: AsyncOpenAI, *, callable_: bool) -> A
         page = await client.models.list(timeout=_ANSWER_WITHIN)
         return [ServedModel(model.id, model.owned_by or "") for model in page.data]
 
-    async with offered(provider, ask, (OpenAIError, ValueError, TypeError, AttributeError)) as kept:
+    async with offered(provider, ask) as kept:
         yield kept
