@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 
-from omnix_kit.messaging import nats_connection
+import grpc
+from omnix_kit.errors import ConfigurationError
+from omnix_kit.messaging import Messaging, nats_connection
 from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process, run
+from omnix_store import StoreError, open_store
 
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
@@ -25,6 +29,11 @@ from omnix_router.policies import Limits
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.servicer import SERVICE, RouterServicer, register
 from omnix_router.settings import AdapterAddress, Settings
+from omnix_router.stored import servicer as stored_routes
+from omnix_router.stored.following import StoredRoutes
+from omnix_router.stored.handlers import RouteWords
+from omnix_router.stored.managing import Kept, Managing
+from omnix_router.stored.repository import Repository
 
 
 @asynccontextmanager
@@ -45,6 +54,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         messaging.at_connection(sharing.connected)
         await stack.enter_async_context(sharing.followed())
         process.readiness.need("adapters", adapters.lacking)
+        managing = await _managing(settings, process, stack, messaging, routes, adapters)
         await stack.enter_async_context(catalogue.watched(settings.catalogue_poll, adapters.know, routes.by))
         await stack.enter_async_context(routes.watched(settings.routes_poll))
         if settings.catalogue_url is not None:
@@ -62,8 +72,37 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             settings.completion_deadline,
             strict_reasoning=settings.strict_reasoning,
         )
-        await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
+
+        def register_all(server: grpc.aio.Server) -> None:
+            register(servicer)(server)
+            stored_routes.register(managing)(server)
+
+        names = [SERVICE, stored_routes.SERVICE]
+        await stack.enter_async_context(grpc_server(settings, process.readiness, names, register_all))
         yield
+
+
+async def _managing(
+    settings: Settings,
+    process: Process,
+    stack: AsyncExitStack,
+    messaging: Messaging,
+    routes: RoutesInForce,
+    adapters: Adapters,
+) -> Managing:
+    """The routes of the store, where there is one, are followed from now on."""
+    if settings.store_url is None:
+        return Managing(routes, lambda: adapters.names)
+    try:
+        store = await stack.enter_async_context(open_store(settings.store_url))
+    except StoreError as exc:
+        raise ConfigurationError(f"OMNIX_STORE_URL: {exc}") from exc
+    stored = StoredRoutes(Repository(store), routes)
+    words = RouteWords(messaging, stored)
+    messaging.at_connection(words.connected)
+    process.readiness.need("routes", stored.lacking)
+    await stack.enter_async_context(stored.followed(settings.routes_store_poll))
+    return Managing(routes, lambda: adapters.names, Kept(stored, words.announce, lambda: datetime.now(UTC)))
 
 
 def _clients(settings: Settings, stack: AsyncExitStack) -> list[AdapterClient]:

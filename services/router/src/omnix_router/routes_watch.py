@@ -1,8 +1,8 @@
-"""Keeps the routes of the file on disk in force: whole or not at all."""
+"""Keeps the routes in force: those of the file on disk, whole or not at all, before those of the store."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from omnix_kit.errors import ConfigurationError
 from omnix_router import metrics
 from omnix_router.catalogue.models import Catalogue
 from omnix_router.routes_file import RoutesFileError, parse
-from omnix_router.routing import Routes
+from omnix_router.routing import Route, Routes
 from omnix_router.versions import Version, version_of
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 
 class RoutesInForce:
-    """The routes, as of the last good version of the file."""
+    """The routes, as of the last good version of the file, and those of the store whose names it leaves free."""
 
     def __init__(self, path: Path | None, catalogue: Catalogue, providers: Set[str]) -> None:
         """Read the file for the first time; without one there are no routes.
@@ -32,13 +32,30 @@ class RoutesInForce:
         self._catalogue = catalogue
         self._providers = providers
         self._seen: Version | None = None
-        self.current = Routes()
+        self.file = Routes()
+        """Those of the file alone."""
+        self._stored: Mapping[str, Route] = {}
         metrics.ROUTES_RELOAD_FAILED.set(0)
         if path is not None:
             try:
-                self._seen, self.current = self._read(path)
+                self._seen, self.file = self._read(path)
             except RoutesFileError as exc:
                 raise ConfigurationError(f"OMNIX_ROUTES_FILE: {path}: {exc}") from exc
+        self._combine()
+
+    @property
+    def providers(self) -> frozenset[str]:
+        """Providers that the operator names: those of the adapters, and those that the file declares."""
+        return frozenset(self._providers) | self.file.providers
+
+    def put_stored(self, routes: Mapping[str, Route]) -> None:
+        """Put these in force in place of the stored ones so far."""
+        self._stored = routes
+        self._combine()
+
+    def _combine(self) -> None:
+        # The file wins: what an operator deploys with the process cannot be changed over the network.
+        self.current = Routes({**self._stored, **self.file.by_name})
         metrics.ROUTES.set(len(self.current.by_name))
 
     def by(self, catalogue: Catalogue) -> None:
@@ -76,10 +93,10 @@ class RoutesInForce:
                 defect = not isinstance(exc, RoutesFileError)
                 _log.error("the routes file is refused, older routes stay", extra=told, exc_info=defect)
             else:
-                self._seen, self.current = read_version, routes
+                self._seen, self.file = read_version, routes
+                self._combine()
                 metrics.ROUTES_RELOADED.labels("succeeded").inc()
                 metrics.ROUTES_RELOAD_FAILED.set(0)
-                metrics.ROUTES.set(len(routes.by_name))
                 _log.info("routes were read again", extra={"file": str(path), "routes": len(routes.by_name)})
 
     def _read(self, path: Path) -> tuple[Version | None, Routes]:

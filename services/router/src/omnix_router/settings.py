@@ -68,6 +68,8 @@ class Settings(ServiceSettings):
 
     adapters: Annotated[tuple[AdapterAddress, ...], NoDecode, BeforeValidator(parse_adapters)]
     routes_file: Path | None = None
+    store_url: str | None = None
+    """Where routes are stored that are written through the API; without, there are those of the file alone."""
     catalogue_file: Path | None = None
     catalogue_url: Annotated[str, AfterValidator(_address)] | None = None
     """Of a price map that is imported again and again."""
@@ -97,4 +99,6 @@ class Settings(ServiceSettings):
     adapters_within: Wait = timedelta(seconds=5)
     adapter_poll: Wait = timedelta(seconds=10)
     routes_poll: Wait = timedelta(seconds=1)
+    routes_store_poll: Wait = timedelta(seconds=5)
+    """Changes are told over NATS; this is for words that were lost."""
     catalogue_poll: Wait = timedelta(seconds=5)

@@ -1,0 +1,1 @@
+"""Routes that are written through the API: stored with their versions, and in force at every router."""
