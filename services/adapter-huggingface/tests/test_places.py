@@ -90,6 +90,8 @@ def test_endpoint_without_its_token_says_so(tmp_path: Path) -> None:
         ('[[endpoint]]\nname = "a/b"\nurl = "http://x"', "endpoint[0].name"),
         ('[[endpoint]]\nname = "a"\nurl = "x"', "endpoint[0].url"),
         ('[[endpoint]]\nname = "a"\nurl = "http://u:p@x"', "endpoint[0].url"),
+        ('[[endpoint]]\nname = "a"\nurl = "http://x/v1?token=u:p"', "endpoint[0].url: must hold no query"),
+        ('[[endpoint]]\nname = "a"\nurl = "http://x/v1#u:p"', "endpoint[0].url: must hold no query"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\nkeep_alive = "soon"', "endpoint[0].keep_alive"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\ndialect = "ollama"', "dialect"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\ncolour = "red"', "colour"),
@@ -109,7 +111,15 @@ def test_absent_file_is_named(tmp_path: Path) -> None:
         configured(settings(endpoints_file=tmp_path / "none.toml"), {})
 
 
-@pytest.mark.parametrize("more", [{"hf_base_url": "router"}, {"hf_token": SecretStr("x"), "hf_bill_to": "a\r\nX: b"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hf_base_url": "router"},
+        {"hf_base_url": "https://router.example/v1?x=y"},
+        {"hf_base_url": "https://router.example/v1#y"},
+        {"hf_token": SecretStr("x"), "hf_bill_to": "a\r\nX: b"},
+    ],
+)
 def test_variable_that_cannot_be_used_is_named(more: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match="HF_"):
+    with pytest.raises(ConfigurationError, match=r"^HF_"):
         configured(settings(**more), {})

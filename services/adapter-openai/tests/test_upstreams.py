@@ -69,6 +69,8 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ('[[upstream]]\nname = "a"\nbase_url = 3', "$.upstream[0].base_url"),
         ('[[upstream]]\nname = "a"\nbase_url = "ftp://x"', "upstream[0].base_url"),
         ('[[upstream]]\nname = "a"\nbase_url = "http://u:p@x"', "must hold no credentials"),
+        ('[[upstream]]\nname = "a"\nbase_url = "http://x/v1?key=y"', "upstream[0].base_url: must hold no query"),
+        ('[[upstream]]\nname = "a"\nbase_url = "http://x/v1#y"', "upstream[0].base_url: must hold no query"),
         ('[[upstream]]\nname = "openai"\nbase_url = "http://x"', "upstream[0].name"),
         ('[[upstream]]\nname = "a"\nbase_url = "http://x"\ntypo = 1', "typo"),
         ('[[upstream]]\nname = "a"\nbase_url = "http://x"\nkeep_alive = "long"', "upstream[0].keep_alive"),
@@ -86,6 +88,16 @@ def test_bad_file_is_refused_by_file_and_key(
         configured(load(Settings), {})
     assert told in str(refused.value)
     assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://x/v1?api-version=1", "http://x/v1#y", "http://u:p@x/v1", "x/v1"])
+@pytest.mark.parametrize("variable", ["OPENAI_BASE_URL", "OMNIX_SANDBOX_URL"])
+def test_address_that_nothing_can_be_put_behind_is_refused_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(ConfigurationError, match=f"^{variable}: must "):
+        configured(load(Settings), {})
 
 
 def test_bad_file_ends_the_process_with_code_2_on_one_line(tmp_path: Path) -> None:

@@ -1,16 +1,11 @@
 """The servers this adapter calls, from the settings and the operator's file."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct
-from omnix_kit.errors import ConfigurationError
-from omnix_kit.settings import parse_duration
 from omnix_provider.chatcompletions.dialect import Dialect
+from omnix_provider.upstreams import Table, checked_url, keep_alive, key_in, named, read_file
 from pydantic import SecretStr
 
 from omnix_adapter_openai.dialect import OPENAI_PARAMETERS
@@ -19,12 +14,12 @@ from omnix_adapter_openai.settings import Settings
 
 _OPENAI = "openai"
 _OPENAI_URL = "https://api.openai.com/v1"
+_VARIABLE = "OMNIX_UPSTREAMS_FILE"
 
 
-class _Table(Struct, forbid_unknown_fields=True):
+class _Table(Table, forbid_unknown_fields=True):
     """One ``[[upstream]]``; the README says what each key means."""
 
-    name: str
     base_url: str
     api_key_env: str | None = None
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -33,8 +28,7 @@ class _Table(Struct, forbid_unknown_fields=True):
     reasoning_content: bool = False
     reasoning_switch: Literal["reasoning_effort", "chat_template_kwargs"] = "reasoning_effort"
     media_of_tools: bool = False
-    extra_parameters: list[str] = []
-    keep_alive: str = "4s"
+    extra_parameters: tuple[str, ...] = ()
 
 
 class _File(Struct, forbid_unknown_fields=True):
@@ -45,50 +39,26 @@ def configured(settings: Settings, environment: Mapping[str, str]) -> Sequence[U
     """:raises ConfigurationError: naming the file and the key, or the variable, at fault."""
     upstreams = [_openai(settings)]
     if settings.upstreams_file is not None:
-        upstreams += _from_file(settings.upstreams_file, environment)
+        file = read_file(settings.upstreams_file, _File, _VARIABLE)
+        listed = named(file.upstream, f"{_VARIABLE}: {settings.upstreams_file}: upstream", _OPENAI)
+        upstreams += [_upstream(table, at, environment) for at, table in listed]
     return upstreams
 
 
 def _openai(settings: Settings) -> Upstream:
     if settings.openai_api_key is None and settings.sandbox_url is not None:
-        _check_url(settings.sandbox_url, "OMNIX_SANDBOX_URL")
-        url = f"{settings.sandbox_url.rstrip('/')}/openai/v1"
+        url = f"{checked_url(settings.sandbox_url, 'OMNIX_SANDBOX_URL')}/openai/v1"
         return Upstream(_OPENAI, url, SecretStr("sk-sandbox"), sandbox=True)
-    url = settings.openai_base_url or _OPENAI_URL
-    _check_url(url, "OPENAI_BASE_URL")
     return Upstream(
         _OPENAI,
-        url,
+        checked_url(settings.openai_base_url or _OPENAI_URL, "OPENAI_BASE_URL"),
         settings.openai_api_key,
         problem=None if settings.openai_api_key is not None else "OPENAI_API_KEY is not set.",
         vendor=True,
     )
 
 
-def _from_file(path: Path, environment: Mapping[str, str]) -> list[Upstream]:
-    try:
-        tables = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).upstream
-    except OSError as exc:
-        raise ConfigurationError(f"OMNIX_UPSTREAMS_FILE: cannot read {path}: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as exc:
-        raise ConfigurationError(f"OMNIX_UPSTREAMS_FILE: {path}: {exc}") from exc
-    names = {_OPENAI}
-    upstreams = []
-    for number, table in enumerate(tables):
-        where = f"OMNIX_UPSTREAMS_FILE: {path}: upstream[{number}]"
-        if table.name in names or not table.name or set(table.name) & set("/ "):
-            raise ConfigurationError(f"{where}.name: must be given once, not be {_OPENAI!r} and hold no '/' or space")
-        names.add(table.name)
-        upstreams.append(_upstream(table, where, environment))
-    return upstreams
-
-
-def _upstream(table: _Table, where: str, environment: Mapping[str, str]) -> Upstream:
-    _check_url(table.base_url, f"{where}.base_url")
-    try:
-        keep_alive = parse_duration(table.keep_alive)
-    except ValueError as exc:
-        raise ConfigurationError(f"{where}.keep_alive: {exc}") from exc
+def _upstream(table: _Table, at: str, environment: Mapping[str, str]) -> Upstream:
     dialect = Dialect(
         max_tokens_field=table.max_tokens_field,
         stream_usage=table.stream_usage,
@@ -98,20 +68,12 @@ def _upstream(table: _Table, where: str, environment: Mapping[str, str]) -> Upst
         switch=table.reasoning_switch,
         media_of_tools=table.media_of_tools,
     )
-    key = environment.get(table.api_key_env, "") if table.api_key_env is not None else ""
+    key = key_in(table.api_key_env, environment)
     return Upstream(
         table.name,
-        table.base_url,
-        SecretStr(key) if key else None,
+        checked_url(table.base_url, f"{at}.base_url"),
+        key.secret,
         lambda _: dialect,
-        problem=f"{table.api_key_env} is not set." if table.api_key_env is not None and not key else None,
-        keep_alive=keep_alive,  # type: ignore[arg-type] # a string is always read as a timedelta
+        problem=key.problem,
+        keep_alive=keep_alive(table, at),
     )
-
-
-def _check_url(url: str, where: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{where}: must be an http or https address")
-    if parts.username or parts.password:
-        raise ConfigurationError(f"{where}: must hold no credentials")
