@@ -16,7 +16,7 @@ from omnix_provider.attempts import Running
 from omnix_provider.errors import Cancelled
 from omnix_provider.publisher import ChunkStream, Publisher
 from omnix_provider.streaming import Limits, Streaming
-from omnix_provider.types import Attempt, Batch, Chunk, CompletionRequest, HandedOver, Provider, Usage
+from omnix_provider.types import Attempt, AttemptPurpose, Batch, Chunk, CompletionRequest, HandedOver, Provider, Usage
 from omnix_provider.usage import Metered
 
 ATTEMPT = Attempt(uuid7(), uuid7(), 1, Caller("t1", "", "", "k1"), "openai", "gpt-4o")
@@ -49,7 +49,7 @@ class DeafStream:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(0.01)
 
-    async def end(self, end: pb.End) -> None:
+    async def end(self, end: pb.End, ended: tuple[str, pb.AttemptEnded] | None = None) -> None:
         self.ended = end
 
 
@@ -71,7 +71,11 @@ class Meter:
         pass
 
     def close(
-        self, outcome: "usage_pb2.AttemptOutcome.ValueType", usage: Usage, error: OmnixError | None = None
+        self,
+        outcome: "usage_pb2.AttemptOutcome.ValueType",
+        usage: Usage,
+        error: OmnixError | None = None,
+        purpose: AttemptPurpose | None = None,
     ) -> None:
         self.outcomes.append(outcome)
 

@@ -10,7 +10,7 @@ from omnix_kit.errors import OmnixError
 from prometheus_client import Gauge
 
 from omnix_provider.errors import Cancelled, ShuttingDown, TooBusy
-from omnix_provider.types import Attempt
+from omnix_provider.types import Attempt, AttemptPurpose
 
 _log = logging.getLogger(__name__)
 
@@ -23,13 +23,15 @@ _RUNNING = Gauge("omnix_attempts_running", "Attempts under way.", ["kind"])
 class Running:
     """An attempt under way, in a task that ``end`` cancels."""
 
-    __slots__ = ("_task", "attempt", "begun", "ending", "over", "requested_model")
+    __slots__ = ("_task", "attempt", "begun", "ending", "over", "purpose", "requested_model")
 
     def __init__(self, attempt: Attempt, task: "asyncio.Task[object]", requested_model: str = "") -> None:
         self.attempt = attempt
         self.requested_model = requested_model
         self.begun = False
         """It is streamed, and its first content went out."""
+        self.purpose = attempt.purpose
+        """As its usage is recorded."""
         self.ending: OmnixError | None = None
         """Why it was ended from outside."""
         self.over = False
@@ -119,8 +121,11 @@ class Attempts:
         if self.draining and not len(self):
             self._none_left.set()
 
-    def cancel(self, completion_id: str, attempt_id: str, cause: str) -> bool:
-        """End an attempt, or all of the completion; tells whether one was here."""
+    def cancel(self, completion_id: str, attempt_id: str, cause: str, purpose: AttemptPurpose | None = None) -> bool:
+        """End an attempt, or all of the completion; tells whether one was here.
+
+        :param purpose: what it turned out to be for; None leaves it as it was ordered.
+        """
         found = [
             running
             for running in self._by_completion.get(completion_id, ())
@@ -128,6 +133,8 @@ class Attempts:
         ]
         for running in found:
             _log.info("cancelled", extra={"completion_id": completion_id, "cause": cause})
+            if purpose is not None:
+                running.purpose = purpose
             running.end(Cancelled("The completion was cancelled."))
         return bool(found)
 

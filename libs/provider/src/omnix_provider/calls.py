@@ -126,7 +126,7 @@ async def _made(
             return Answered(answer, usage, cost_of(usage, attempt.price))
         finally:
             deadline.cancel()
-        metered.close(outcome_of(error), usage_of(error, None, input_tokens, 0), error)
+        metered.close(outcome_of(error), usage_of(error, None, input_tokens, 0), error, running.purpose)
         raise error
 
 

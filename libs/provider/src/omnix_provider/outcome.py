@@ -1,7 +1,7 @@
 """What is written down about an ended attempt."""
 
 from omnix.usage.v1 import usage_pb2
-from omnix_kit.errors import OmnixError
+from omnix_kit.errors import OmnixError, Reason
 from omnix_kit.money import Price, Tokens, cost_micros
 
 from omnix_provider.errors import Cancelled, DeadlineExceeded, Failed, Refused, ShuttingDown
@@ -21,6 +21,11 @@ def outcome_of(error: OmnixError | None) -> "usage_pb2.AttemptOutcome.ValueType"
             return usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED
         case _:
             return usage_pb2.ATTEMPT_OUTCOME_FAILED
+
+
+def may_be_mended(error: OmnixError) -> bool:
+    """Whether another attempt may bring what this one did not."""
+    return isinstance(error, Failed | ShuttingDown) or error.reason is Reason.INTERNAL
 
 
 def usage_of(error: OmnixError | None, counted: Usage | None, input_tokens: int, output_tokens: int) -> Usage:

@@ -17,11 +17,18 @@ from omnix_provider import calls, estimate
 from omnix_provider.attempts import Attempts, Running
 from omnix_provider.calls import Means
 from omnix_provider.convert.answered import completion_to_proto, embeddings_to_proto, models_to_proto
-from omnix_provider.convert.asked import attempt_from_proto, embedding_request_from_proto, request_from_proto
+from omnix_provider.convert.asked import (
+    attempt_from_proto,
+    continuation_from_proto,
+    embedding_request_from_proto,
+    purpose_from_proto,
+    request_from_proto,
+    router_id_from_proto,
+)
 from omnix_provider.errors import AuthFailed, InvalidRequest, ModelNotFound
 from omnix_provider.publisher import Publisher
 from omnix_provider.settings import AdapterSettings
-from omnix_provider.streaming import Limits, Streaming
+from omnix_provider.streaming import Limits, Recovery, Streaming
 from omnix_provider.types import Attempt, CompletionRequest, Provider
 from omnix_provider.usage import Meter
 
@@ -63,8 +70,12 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
     ) -> pb.StartCompletionResponse:
         provider, attempt = self._read(request.attempt)
         asked = request_from_proto(request.request)
-        if request.continuation.kind == pb.Continuation.KIND_PREFIX:
-            attempt = replace(attempt, prefix=request.continuation.text)
+        recovery = Recovery(
+            continuation_from_proto(request.continuation, attempt, asked) if request.HasField("continuation") else None,
+            router_id_from_proto(request.router_id),
+        )
+        if recovery.continuation is not None:
+            attempt = replace(attempt, prefix=recovery.continuation.prefix)
         subject = request.chunk_subject
         if not subject.startswith(_CHUNK_SUBJECT) or not subject.endswith(f".{attempt.completion_id}"):
             raise InvalidRequest("chunk_subject is not one of this completion.", param="chunk_subject")
@@ -74,7 +85,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             whole=self._settings.stream_timeout,
         )
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._stream(provider, asked, attempt, subject, limits, started))
+        task = asyncio.create_task(self._stream(provider, asked, attempt, subject, limits, started, recovery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
@@ -100,7 +111,8 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
     async def CancelCompletion(
         self, request: pb.CancelCompletionRequest, context: grpc.aio.ServicerContext
     ) -> pb.CancelCompletionResponse:
-        found = self._attempts.cancel(request.completion_id, request.attempt_id, request.cause)
+        purpose = purpose_from_proto(request.purpose) if request.HasField("purpose") else None
+        found = self._attempts.cancel(request.completion_id, request.attempt_id, request.cause, purpose)
         return pb.CancelCompletionResponse(found=found)
 
     async def ListModels(
@@ -131,12 +143,13 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         subject: str,
         limits: Limits,
         started: "asyncio.Future[None]",
+        recovery: Recovery,
     ) -> None:
         """The stream's task."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a stream needs a task of its own")
-        input_tokens = estimate.input_tokens(request)
+        input_tokens = estimate.input_tokens(request) + estimate.tokens(attempt.prefix)
         try:
             with self._attempts.stream():
                 metered = self._meter.open(
@@ -145,7 +158,16 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
                 running = Running(attempt, task, request.model)
                 chunks = self._publisher.stream(subject, attempt.completion_id, attempt.number)
                 streaming = Streaming(
-                    provider, request, attempt, metered, self._publisher, chunks, limits, input_tokens, started
+                    provider,
+                    request,
+                    attempt,
+                    metered,
+                    self._publisher,
+                    chunks,
+                    limits,
+                    input_tokens,
+                    started,
+                    recovery,
                 )
                 with self._attempts.running(running):
                     await streaming.run(running)

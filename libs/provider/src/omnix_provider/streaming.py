@@ -1,7 +1,7 @@
 """One streamed attempt, from the call of the vendor to the last message.
 
-It lives in a task of its own: whoever asked for it may leave. Its end is told exactly once to each of three: who waits
-for the first content, who reads the chunks, and the meter.
+It lives in a task of its own: whoever asked for it may leave. Its end is told exactly once to each of four: who waits
+for the first content, who reads the chunks, the router that may begin another attempt, and the meter.
 """
 
 import asyncio
@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from omnix.completion.v1 import completion_pb2 as pb
+from omnix_kit import subjects
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 
 from omnix_provider import estimate
 from omnix_provider.attempts import Running
+from omnix_provider.continuing import Continuation, continuing
 from omnix_provider.convert.answered import head_to_proto, usage_to_proto
-from omnix_provider.errors import Cancelled, Cut, Malformed, TimedOut
-from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
+from omnix_provider.errors import Cancelled, Cut, Departed, Malformed, TimedOut
+from omnix_provider.outcome import cost_of, credible, may_be_mended, outcome_of, usage_of
 from omnix_provider.publisher import ChunkStream, MessageTooLarge, Publisher
-from omnix_provider.types import Attempt, Batch, Chunk, CompletionRequest, Head, Provider, Usage
+from omnix_provider.types import Attempt, AttemptPurpose, Batch, Chunk, CompletionRequest, Head, Provider, Usage
 from omnix_provider.usage import Metered, told
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,16 @@ class Limits:
     first_content: timedelta
     idle: timedelta
     whole: timedelta
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What an attempt has to do with others at the same answer."""
+
+    continuation: Continuation | None = None
+    """Of what an earlier one began, which broke off."""
+    router_id: str = ""
+    """Who hears how this one ends; empty for nobody."""
 
 
 class Streaming:
@@ -50,8 +62,9 @@ class Streaming:
         limits: Limits,
         input_tokens: int,
         first_content: "asyncio.Future[None]",
+        recovery: Recovery = Recovery(),
     ) -> None:
-        """:param first_content: done when the first content was published; fails with the error when none came."""
+        """:param first_content: done when the first new content was published; fails with the error when none came."""
         self._provider = provider
         self._request = request
         self._attempt = attempt
@@ -71,6 +84,10 @@ class Streaming:
         self._end_marker = False
         self._running: Running | None = None
         self._first_content = first_content
+        self._recovery = recovery
+        self._continuing = (
+            None if recovery.continuation is None else continuing(recovery.continuation, attempt.provider)
+        )
 
     async def run(self, running: Running) -> None:
         """Never raises."""
@@ -84,6 +101,7 @@ class Streaming:
         except asyncio.CancelledError:
             error = running.ending or Cancelled("The attempt was cancelled.")
         except OmnixError as exc:
+            untold = isinstance(exc, Departed)
             error = exc
         except MessageTooLarge:
             untold = True
@@ -97,7 +115,7 @@ class Streaming:
         if self._whole() and not untold:
             error = None  # what went wrong after the last finish reason takes nothing from the answer
         try:
-            await self._finish(error)
+            await self._finish(error, running.purpose)
         except Exception:
             _log.exception("the end of a stream could not be told")
 
@@ -130,15 +148,20 @@ class Streaming:
             self._watch.within(_USAGE_WITHIN)
         elif content:
             self._watch.within(self._limits.idle.total_seconds())
+        chunks = batch.chunks
+        if self._continuing is not None:
+            chunks = [new for chunk in chunks for new in self._continuing.new(chunk)]
+            if not chunks:
+                return  # a sign of life that the caller has already
         if not self._first_content.done():
             self._metered.first_content()
-            self._chunks.start(head_to_proto(self._head, self._attempt, self._publisher.sender_id))
-            await self._chunks.send(batch.chunks)
+            self._chunks.start(self._start())
+            await self._chunks.send(chunks)
             self._first_content.set_result(None)
             if self._running is not None:
                 self._running.begun = True
         else:
-            await self._chunks.send(batch.chunks)
+            await self._chunks.send(chunks)
 
     def _note(self, chunk: Chunk) -> None:
         if chunk.finish_reason is None:
@@ -160,10 +183,10 @@ class Streaming:
     def _expired(self) -> None:
         if self._running is None:
             return
-        what = "the first content" if not self._first_content.done() else "more content"
+        what = "more content" if self._output.tokens else "the first content"
         self._running.end(TimedOut(f"The provider did not send {what} in time.", provider=self._attempt.provider))
 
-    async def _finish(self, error: OmnixError | None) -> None:
+    async def _finish(self, error: OmnixError | None, purpose: AttemptPurpose | None) -> None:
         """Who waits is told first, and whatever fails in telling one keeps nothing from the others."""
         usage = usage_of(error, self._usage, self._input_tokens, self._output.tokens)
         begun = self._first_content.done()
@@ -172,15 +195,24 @@ class Streaming:
             self._first_content.set_exception(error or _EMPTY)
             self._first_content.exception()  # whoever waited may have left
         try:
-            self._metered.close(outcome_of(error), usage, error)
+            self._metered.close(outcome_of(error), usage, error, purpose)
         finally:
             if begun:
-                await self._chunks.end(self._end(usage, error))
+                end = self._end(usage, error)
+                await self._chunks.end(end, self._ended(end) if self._recovery.router_id else None)
+
+    def _start(self) -> pb.Start:
+        start = head_to_proto(self._head, self._attempt, self._publisher.sender_id)
+        start.router_id = self._recovery.router_id
+        if self._recovery.continuation is not None:
+            start.continued_attempt = self._recovery.continuation.attempt
+        return start
 
     def _end(self, usage: Usage, error: OmnixError | None) -> pb.End:
         end = pb.End(
             error=None if error is None else told(error),
             first_content_us=self._metered.first_content_us,
+            may_go_on=error is not None and bool(self._recovery.router_id) and may_be_mended(error),
         )
         try:
             end.usage.CopyFrom(usage_to_proto(usage))
@@ -190,6 +222,15 @@ class Streaming:
         except ValueError:
             _log.exception("the end of a stream is told without its usage")
         return end
+
+    def _ended(self, end: pb.End) -> tuple[str, pb.AttemptEnded]:
+        attempt = self._attempt
+        return subjects.attempts_ended(self._recovery.router_id, attempt.completion_id), pb.AttemptEnded(
+            completion_id=attempt.completion_id,
+            attempt_id=attempt.attempt_id,
+            attempt=attempt.number,
+            error=end.error if end.HasField("error") else None,
+        )
 
 
 _EMPTY = PlatformError("The stream ended without a word.", reason=Reason.INTERNAL)

@@ -70,6 +70,13 @@ class FinishReason(Enum):
     OTHER = "other"
 
 
+class AttemptPurpose(Enum):
+    """What an attempt is made for, when it is not the answer."""
+
+    SHADOW = "shadow"
+    HEDGE = "hedge"
+
+
 class CacheBreakpoint(Struct, frozen=True):
     """Ask the vendor to cache the prompt up to and including what carries this."""
 
@@ -227,8 +234,10 @@ class Attempt(Struct, frozen=True):
     prefix: str = ""
     """The beginning of the answer, which the vendor is asked to continue. The answer is what follows it.
 
+    It has no white space at its end, for models and vendors go on badly after it; the answer may begin with some.
     An adapter whose vendor cannot do so raises ``UnsupportedParameter`` for ``prefix``.
     """
+    purpose: AttemptPurpose | None = None
 
 
 class Usage(Struct, frozen=True):

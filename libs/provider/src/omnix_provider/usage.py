@@ -29,13 +29,13 @@ from prometheus_client import Counter, Gauge
 
 from omnix_provider.acknowledged import Acknowledged, Outgoing
 from omnix_provider.background import background
-from omnix_provider.convert.answered import compute_mode_to_proto, usage_to_proto
+from omnix_provider.convert.answered import compute_mode_to_proto, purpose_to_proto, usage_to_proto
 from omnix_provider.convert.asked import is_tenant
 from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
 from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
 from omnix_provider.spool import Record, Spool, SpoolFull, read_segment
-from omnix_provider.types import Attempt, CompletionRequest, EmbeddingRequest, Usage
+from omnix_provider.types import Attempt, AttemptPurpose, CompletionRequest, EmbeddingRequest, Usage
 
 _log = logging.getLogger(__name__)
 
@@ -91,8 +91,17 @@ class Metered:
         if self._event is not None:
             self._meter._journal.progress(self._slot, output_tokens)
 
-    def close(self, outcome: "pb.AttemptOutcome.ValueType", usage: Usage, error: OmnixError | None = None) -> None:
-        """The attempt ended. One that never reached the vendor leaves no trace. Never waits."""
+    def close(
+        self,
+        outcome: "pb.AttemptOutcome.ValueType",
+        usage: Usage,
+        error: OmnixError | None = None,
+        purpose: AttemptPurpose | None = None,
+    ) -> None:
+        """The attempt ended. One that never reached the vendor leaves no trace. Never waits.
+
+        :param purpose: None leaves it as the attempt was ordered.
+        """
         event, self._event = self._event, None
         if event is None:
             return
@@ -107,6 +116,8 @@ class Metered:
             event.usage.output_tokens = self._meter._journal.output_tokens(self._slot)
         if error is not None:
             event.error.CopyFrom(told(error))
+        if purpose is not None:
+            event.purpose = purpose_to_proto(purpose)
         event.first_content_us = self._first_content_us
         _set_now(event.end_time)
         self._meter._close(self._slot, event)
@@ -315,6 +326,8 @@ def _opened(
         sandbox=sandbox,
         route=attempt.route,
     )
+    if attempt.purpose is not None:
+        event.purpose = purpose_to_proto(attempt.purpose)
     event.usage.input_tokens = input_tokens
     event.usage.estimated = True
     _set_now(event.start_time)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import provider_pb2
+from omnix.usage.v1 import usage_pb2
 from omnix_kit.convert import timestamp
 
 from omnix_provider import types as t
@@ -17,6 +18,9 @@ _MODES: Mapping[t.ComputeMode, "pb.ComputeMode.ValueType"] = MappingProxyType(
         t.ComputeMode.THINK: pb.COMPUTE_MODE_THINK,
         t.ComputeMode.ULTRA_THINK: pb.COMPUTE_MODE_ULTRA_THINK,
     }
+)
+_PURPOSES: Mapping[t.AttemptPurpose, "usage_pb2.Purpose.ValueType"] = MappingProxyType(
+    {t.AttemptPurpose.SHADOW: usage_pb2.PURPOSE_SHADOW, t.AttemptPurpose.HEDGE: usage_pb2.PURPOSE_HEDGE}
 )
 _FINISH: Mapping[t.FinishReason, "pb.FinishReason.ValueType"] = MappingProxyType(
     {
@@ -71,6 +75,10 @@ def _reasoned_to_proto(part: t.Reasoned) -> pb.ReasoningPart:
 
 def compute_mode_to_proto(mode: t.ComputeMode) -> "pb.ComputeMode.ValueType":
     return _MODES[mode]
+
+
+def purpose_to_proto(purpose: t.AttemptPurpose) -> "usage_pb2.Purpose.ValueType":
+    return _PURPOSES[purpose]
 
 
 def usage_to_proto(usage: t.Usage) -> pb.Usage:

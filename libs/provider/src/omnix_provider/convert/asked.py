@@ -1,7 +1,7 @@
 """What is asked: from the contracts to the domain. An enum's zero value is refused."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix.embedding.v1 import embedding_pb2
-from omnix.provider.v1 import provider_pb2
+from omnix.provider.v1 import provider_pb2, provider_service_pb2
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.caller import Caller
 from omnix_kit.convert import price_from_proto
@@ -17,6 +17,7 @@ from omnix_kit.ids import is_id
 from omnix_kit.money import Price
 
 from omnix_provider import types as t
+from omnix_provider.continuing import Continuation, Way
 from omnix_provider.errors import InvalidRequest
 
 _ROLES = MappingProxyType(
@@ -62,6 +63,15 @@ _PURPOSES = MappingProxyType(
         embedding_pb2.PURPOSE_SIMILARITY: t.Purpose.SIMILARITY,
         embedding_pb2.PURPOSE_CLASSIFICATION: t.Purpose.CLASSIFICATION,
         embedding_pb2.PURPOSE_CLUSTERING: t.Purpose.CLUSTERING,
+    }
+)
+_ATTEMPT_PURPOSES = MappingProxyType(
+    {usage_pb2.PURPOSE_SHADOW: t.AttemptPurpose.SHADOW, usage_pb2.PURPOSE_HEDGE: t.AttemptPurpose.HEDGE}
+)
+_WAYS = MappingProxyType(
+    {
+        provider_service_pb2.Continuation.KIND_PREFIX: Way.PREFIX,
+        provider_service_pb2.Continuation.KIND_RESTART: Way.RESTART,
     }
 )
 _TOOL_MODES = MappingProxyType(
@@ -116,6 +126,39 @@ def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
         route=message.route,
         reasoning=_plan_from_proto(message.reasoning) if message.HasField("reasoning") else None,
         max_output_tokens=message.max_output_tokens,
+        purpose=purpose_from_proto(message.purpose) if message.HasField("purpose") else None,
+    )
+
+
+def purpose_from_proto(value: "usage_pb2.Purpose.ValueType") -> t.AttemptPurpose:
+    """:raises InvalidRequest: when it is unspecified or unknown."""
+    return _word(_ATTEMPT_PURPOSES, value, "purpose")
+
+
+def router_id_from_proto(router_id: str) -> str:
+    """:raises InvalidRequest: when it is not empty, and could not become a part of a subject."""
+    if router_id and not is_tenant(router_id):
+        raise InvalidRequest("router_id is not an id.", param="router_id")
+    return router_id
+
+
+def continuation_from_proto(
+    message: provider_service_pb2.Continuation, attempt: t.Attempt, request: t.CompletionRequest
+) -> Continuation:
+    """:raises InvalidRequest: when this attempt cannot go on with that."""
+    if not 0 < message.attempt < attempt.number:
+        raise InvalidRequest("The continued attempt is not an earlier one.", param="continuation.attempt")
+    if (request.candidate_count or 1) != 1:
+        raise InvalidRequest("Of several alternatives none is continued.", param="continuation")
+    way = _word(_WAYS, message.kind, "continuation.kind")
+    if way is Way.PREFIX and (message.refusal or message.tool_calls):
+        raise InvalidRequest("Nothing but text is continued as a prefix.", param="continuation")
+    return Continuation(
+        attempt=message.attempt,
+        way=way,
+        text=message.text,
+        refusal=message.refusal,
+        tool_calls=_calls_from_proto(message.tool_calls),
     )
 
 
@@ -217,9 +260,7 @@ def _message_from_proto(message: pb.Message, where: str) -> t.Message:
         role=_word(_ROLES, message.role, f"{where}.role"),
         parts=tuple([_part_from_proto(part, where) for part in message.parts]),
         name=message.name,
-        tool_calls=tuple(
-            [t.ToolCall(call.id, call.name, call.arguments_json, call.signature) for call in message.tool_calls]
-        ),
+        tool_calls=_calls_from_proto(message.tool_calls),
         tool_call_id=message.tool_call_id,
         tool_failed=message.tool_failed,
         reasoning=tuple(
@@ -227,6 +268,10 @@ def _message_from_proto(message: pb.Message, where: str) -> t.Message:
         ),
         refusal=message.refusal,
     )
+
+
+def _calls_from_proto(calls: Iterable[pb.ToolCall]) -> tuple[t.ToolCall, ...]:
+    return tuple([t.ToolCall(call.id, call.name, call.arguments_json, call.signature) for call in calls])
 
 
 def _part_from_proto(part: pb.Part, where: str) -> t.Part:
