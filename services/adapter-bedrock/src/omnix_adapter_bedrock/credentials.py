@@ -12,6 +12,7 @@ from typing import Protocol
 
 from omnix_provider.errors import AuthFailed
 
+from omnix_adapter_bedrock.processes import ProcessTooSlow
 from omnix_adapter_bedrock.threads import off_loop
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Credentials:
                 async with asyncio.timeout(_FOUND_WITHIN):
                     await asyncio.shield(self._task)
             except TimeoutError:
-                raise self._failed("AWS credentials did not come in time.") from None
+                raise self._failed(self._problem or "AWS credentials did not come in time.") from None
         if self._keys is None or self._expires_within(0):
             raise self._failed(self._problem or "The AWS credentials have expired.")
         return self._keys
@@ -109,7 +110,8 @@ class Credentials:
         except Exception as exc:
             # The SDK's errors name profiles, files and addresses, and no secret; the log keeps their type alone.
             _log.warning("AWS credentials are not to be had", extra={"error": type(exc).__name__})
-            self._problem = f"AWS credentials cannot be had: {type(exc).__name__}."
+            why = str(exc) if isinstance(exc, ProcessTooSlow) else type(exc).__name__
+            self._problem = f"AWS credentials cannot be had: {why}."
             return
         if keys is None:
             self._problem = "No AWS credentials were found."

@@ -12,6 +12,7 @@ from omnix_provider.offered import Offered, offered
 from omnix_provider.types import ServedModel
 
 from omnix_adapter_bedrock.families import vendor_of
+from omnix_adapter_bedrock.processes import sdk_session
 from omnix_adapter_bedrock.threads import off_loop
 from omnix_adapter_bedrock.upstream import NAME, Upstream
 
@@ -39,10 +40,14 @@ class _Lists:
         return await off_loop(self._asked, "aws-models")
 
     def _asked(self) -> Sequence[ServedModel]:
-        with self._one_at_a_time:
+        if not self._one_at_a_time.acquire(blocking=False):
+            raise TimeoutError("the last question has no answer yet")  # more threads would wait for nothing
+        try:
             if self._client is None:
                 self._client = _client(self._upstream)
             return list(islice(_offered(self._client), _AT_MOST))
+        finally:
+            self._one_at_a_time.release()
 
 
 def _client(upstream: Upstream) -> Any:
@@ -55,7 +60,7 @@ def _client(upstream: Upstream) -> Any:
             aws_secret_access_key="sandbox",  # noqa: S106 - the sandbox believes any
             config=_CONFIG,
         )
-    return Session().create_client(_CONTROL_PLANE, region_name=upstream.region, config=_CONFIG)
+    return sdk_session().create_client(_CONTROL_PLANE, region_name=upstream.region, config=_CONFIG)
 
 
 def _offered(client: Any) -> Iterator[ServedModel]:

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from botocore.credentials import ReadOnlyCredentials
-from botocore.session import Session
 from omnix_kit.errors import OmnixError
 from omnix_provider import connections
 from omnix_provider.errors import AuthFailed, ContentRefused, Malformed, ModelNotFound
@@ -33,6 +32,7 @@ from omnix_adapter_bedrock import models, translate
 from omnix_adapter_bedrock.credentials import Credentials, Found, Keys
 from omnix_adapter_bedrock.errors import error_in_band, error_of_answer, error_type, tells_of_stale_credentials
 from omnix_adapter_bedrock.eventstream import EventStream
+from omnix_adapter_bedrock.processes import sdk_session
 from omnix_adapter_bedrock.signing import Authorization, Bearer, Signature
 from omnix_adapter_bedrock.upstream import NAME, Upstream
 
@@ -156,7 +156,7 @@ def _authorization(upstream: Upstream) -> Authorization:
 
 
 def _chain() -> Found | None:
-    found: Found | None = Session().get_credentials()
+    found: Found | None = sdk_session().get_credentials()
     return found
 
 
