@@ -8,6 +8,7 @@ from typing import cast
 from omnix.completion.v1 import completion_pb2 as pb
 from omnix_kit.ids import uuid7
 from omnix_kit.messaging import Messaging
+from omnix_provider.kept import Kept
 from omnix_provider.publisher import Publisher
 from omnix_provider.types import Chunk
 
@@ -58,3 +59,15 @@ async def test_stream_waits_for_whoever_sends_for_it_and_loses_nothing() -> None
     chunks = [chunk for message in broker.took for chunk in message.chunks]
     assert [chunk.text for chunk in chunks] == ["first", *words]
     assert broker.took[-1].end.count == len(words) + 1
+
+
+def test_word_of_the_end_goes_out_behind_the_last_message_each_time() -> None:
+    kept = Kept("chunks")
+    kept.append(b"one")
+    kept.append(b"last")
+    kept.follow("ended", b"word")
+    assert [kept[index] for index in range(len(kept))] == [("chunks", b"one"), ("chunks", b"last"), ("ended", b"word")]
+    kept.sent = len(kept)
+    assert (kept.unsent, kept.unsent_bytes) == (0, 0)
+    kept.sent = 2
+    assert (kept.unsent, kept[kept.sent]) == (1, ("ended", b"word"))
