@@ -450,3 +450,67 @@ def test_schema_of_any_depth_is_translated_or_refused(depth: int) -> None:
     schema = '{"a":' * depth + "1" + "}" * depth
     with suppress(InvalidRequest):
         assert request_body(asking(tools=(Tool("f", parameters_json=schema),)), ATTEMPT, STRICT, stream=False)
+
+
+BEGUN = {"role": "assistant", "content": "Once upon"}
+FLAGS = {"continue_final_message": True, "add_generation_prompt": False}
+OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+VLLM = Dialect(continued="continue_final_message", switch="chat_template_kwargs")
+
+
+def continuing(
+    dialect: Dialect, plan: ReasoningPlan | None = None, *, prefix: str = "Once upon", **more: Any
+) -> dict[str, Any]:
+    attempt = msgspec.structs.replace(ATTEMPT, reasoning=plan, prefix=prefix)
+    request = CompletionRequest("fast", (USER,), **more)
+    decoded: dict[str, Any] = msgspec.json.decode(request_body(request, attempt, dialect, stream=False))
+    return decoded
+
+
+@pytest.mark.parametrize(
+    ("dialect", "plan", "last", "fields"),
+    [
+        (VLLM, None, BEGUN, FLAGS),
+        (VLLM, ReasoningPlan(Control.NONE), BEGUN, FLAGS),
+        (VLLM, ReasoningPlan(Control.SWITCH, Effort.HIGH), BEGUN, FLAGS | OFF),
+        (VLLM, ReasoningPlan(Control.SWITCH, Effort.NONE), BEGUN, FLAGS | OFF),
+        (Dialect(continued="prefix"), None, BEGUN | {"prefix": True}, {}),
+        (
+            Dialect(continued="prefix"),
+            ReasoningPlan(Control.EFFORT, Effort.NONE),
+            BEGUN | {"prefix": True},
+            {"reasoning_effort": "none"},
+        ),
+        (Dialect(continued="last_message"), None, BEGUN, {}),
+    ],
+)
+def test_server_is_given_the_beginning_of_its_answer(
+    dialect: Dialect, plan: ReasoningPlan | None, last: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    plain = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}, last]}
+    assert continuing(dialect, plan) == plain | fields
+
+
+def test_white_space_at_the_end_of_a_beginning_stays_out() -> None:
+    assert continuing(VLLM, prefix="Once upon \n")["messages"][-1] == BEGUN
+    assert continuing(STRICT, prefix=" \n")["messages"] == [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "plan", "more"),
+    [
+        (STRICT, None, {}),
+        (VLLM, ReasoningPlan(Control.FIXED), {}),
+        (VLLM, ReasoningPlan(Control.EFFORT, Effort.LOW), {}),
+        (VLLM, ReasoningPlan(Control.EFFORT), {}),
+        (VLLM, None, {"reasoning": Reasoning(Effort.LOW)}),
+        (VLLM, None, {"response_format": ResponseFormat(FormatKind.JSON)}),
+        (VLLM, None, {"response_format": ResponseFormat(FormatKind.JSON_SCHEMA, "n", schema_json="{}")}),
+    ],
+)
+def test_beginning_that_would_not_be_continued_is_refused_by_name(
+    dialect: Dialect, plan: ReasoningPlan | None, more: dict[str, Any]
+) -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
+        continuing(dialect, plan, **more)
+    assert refused.value.param == "prefix"

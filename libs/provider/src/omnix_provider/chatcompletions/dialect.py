@@ -22,6 +22,15 @@ EFFORTS: Mapping[Effort, str] = MappingProxyType(
 """https://developers.openai.com/api/docs/guides/reasoning, read 2026-11-22."""
 
 Media = Literal["image", "audio", "file"]
+Continued = Literal["continue_final_message", "prefix", "last_message"]
+"""How a server is asked to go on with an answer whose beginning is the last message, by the assistant: by two flags of
+the request, as vLLM and SGLang; by a flag of the message, as DeepSeek and Mistral; or by nothing else, as TGI.
+
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html,
+https://api-docs.deepseek.com/guides/chat_prefix_completion,
+https://docs.mistral.ai/capabilities/completion/prefix/, https://github.com/huggingface/text-generation-inference/pull/2733;
+read 2026-11-22.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +68,5 @@ class Dialect:
     """It can be held to JSON without a schema."""
     schema_in: Literal["json_schema", "value"] = "json_schema"
     """Where a response format holds its schema."""
+    continued: Continued | None = None
+    """How it is told the beginning of its answer; None when it cannot be."""

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from omnix_provider.beginning import prefix_of, unsupported_prefix
 from omnix_provider.chatcompletions.dialect import Dialect
 from omnix_provider.chatcompletions.errors import unsupported
 from omnix_provider.chatcompletions.messages import Body, message_body
@@ -47,6 +48,8 @@ def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect,
             for i, message in enumerate(request.messages)
         ],
     }
+    if prefix := prefix_of(request, attempt):
+        _add_prefix(body, prefix, request, attempt.reasoning, dialect)
     if stream:
         body["stream"] = True
         if dialect.stream_usage:
@@ -61,7 +64,7 @@ def request_body(request: CompletionRequest, attempt: Attempt, dialect: Dialect,
     if attempt.reasoning is None:
         _add_wished_reasoning(body, request, dialect)
     else:
-        _add_planned_reasoning(body, attempt.reasoning, dialect)
+        _add_planned_reasoning(body, attempt.reasoning, dialect, begun=bool(prefix))
     if request.stop:
         body["stop"] = list(request.stop)
     if request.end_user and dialect.end_user:
@@ -92,6 +95,47 @@ def _instructions(request: CompletionRequest, plan: ReasoningPlan | None, dialec
     return "developer" if any(message.role is Role.DEVELOPER for message in request.messages) else "system"
 
 
+def _add_prefix(
+    body: Body, prefix: str, request: CompletionRequest, plan: ReasoningPlan | None, dialect: Dialect
+) -> None:
+    """The beginning of the answer, which comes after its reasoning: nobody reasons any more.
+
+    Templates that open with reasoning could not go on (https://github.com/vllm-project/vllm/issues/28089), and what
+    waits for the end of reasoning would take the answer for it.
+    """
+    if _reasons(request, plan):
+        raise unsupported_prefix("This provider cannot continue an answer of a model that reasons.")
+    message: Body = {"role": "assistant", "content": prefix}
+    body["messages"].append(message)
+    match dialect.continued:
+        case None:
+            raise unsupported_prefix()
+        case "continue_final_message":
+            body["continue_final_message"] = True
+            body["add_generation_prompt"] = False
+        case "prefix":
+            message["prefix"] = True
+        case "last_message":
+            pass
+        case _:
+            assert_never(dialect.continued)
+
+
+def _reasons(request: CompletionRequest, plan: ReasoningPlan | None) -> bool:
+    """Whether the model reasons and cannot be kept from it by a switch."""
+    if plan is None:
+        return request.reasoning is not None and request.reasoning.effort not in (None, Effort.NONE)
+    match plan.control:
+        case Control.NONE | Control.SWITCH:
+            return False
+        case Control.EFFORT:
+            return plan.effort is not Effort.NONE
+        case Control.FIXED | Control.BUDGET:
+            return True
+        case _:
+            assert_never(plan.control)
+
+
 def _add_numbers(body: Body, request: CompletionRequest, dialect: Dialect) -> None:
     sampling = request.sampling
     for name, value in (
@@ -114,7 +158,7 @@ def _add_numbers(body: Body, request: CompletionRequest, dialect: Dialect) -> No
         body["top_k"] = sampling.top_k
 
 
-def _add_planned_reasoning(body: Body, plan: ReasoningPlan, dialect: Dialect) -> None:
+def _add_planned_reasoning(body: Body, plan: ReasoningPlan, dialect: Dialect, *, begun: bool) -> None:
     match plan.control:
         case Control.NONE | Control.FIXED:
             return
@@ -123,7 +167,7 @@ def _add_planned_reasoning(body: Body, plan: ReasoningPlan, dialect: Dialect) ->
                 body["reasoning_effort"] = _effort(plan.effort, dialect)
         case Control.SWITCH:
             if plan.effort is not None:
-                _add_switch(body, plan.effort, dialect)
+                _add_switch(body, Effort.NONE if begun else plan.effort, dialect)
         case Control.BUDGET:
             if plan.budget_tokens is not None:
                 raise unsupported("reasoning.budget_tokens")
