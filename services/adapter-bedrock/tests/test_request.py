@@ -12,8 +12,11 @@ from omnix_provider.types import (
     Attempt,
     CacheBreakpoint,
     CompletionRequest,
+    Control,
+    Effort,
     FormatKind,
     Message,
+    ReasoningPlan,
     ResponseFormat,
     Role,
     Sampling,
@@ -307,3 +310,51 @@ def test_deep_nesting_is_refused() -> None:
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(Refused):
         beside_the_messages(asking(Message(Role.USER, (Text("\ud83d"),))))
+
+
+HAIKU_4_5 = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+BEGUN = {"role": "assistant", "content": [{"text": "Once upon"}]}
+
+
+@pytest.mark.parametrize(
+    "model", [SONNET_4_5, HAIKU_4_5, "anthropic.claude-3-haiku-20240307-v1:0", NOVA, LLAMA, OPAQUE]
+)
+def test_beginning_of_the_answer_is_the_last_message(model: str) -> None:
+    asked = [{"role": "user", "content": [{"text": "Hi"}]}]
+    assert body(asking(), model, prefix="Once upon") == {"messages": [*asked, BEGUN]}
+    # Bedrock's own words for it are "final assistant content cannot end with trailing whitespace".
+    assert body(asking(), model, prefix="Once upon \n") == {"messages": [*asked, BEGUN]}
+    assert body(asking(), model, prefix=" ") == {"messages": asked}
+
+
+def test_beginning_follows_what_the_caller_began() -> None:
+    begun = Message(Role.ASSISTANT, (Text("A tale."),))
+    assert body(asking(USER, begun), prefix="Once upon")["messages"][-1] == {
+        "role": "assistant",
+        "content": [{"text": "A tale."}, {"text": "Once upon"}],
+    }
+
+
+def test_model_whose_answer_is_begun_does_not_think() -> None:
+    budget = ReasoningPlan(Control.BUDGET, budget_tokens=2048)
+    effort = ReasoningPlan(Control.EFFORT, Effort.HIGH)
+    for model, plan in ((SONNET_4_5, budget), (OPAQUE, budget), ("amazon.nova-2-lite-v1:0", effort)):
+        assert "additionalModelRequestFields" in body(asking(), model, reasoning=plan)
+        made = beside_the_messages(asking(max_output_tokens=100), model, reasoning=plan, prefix="Once")
+        assert made == {"inferenceConfig": {"maxTokens": 100}}
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("us.anthropic.claude-sonnet-4-6", {}),
+        (OPUS_4_8, {}),
+        (OPUS_5, {}),
+        ("anthropic.claude-mythos-preview", {}),
+        (SONNET_4_5, {"response_format": SCHEMA}),
+    ],
+)
+def test_beginning_that_would_not_be_continued_is_refused_by_name(model: str, more: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
+        body(asking(**more), model, prefix="Once upon")
+    assert refused.value.param == "prefix"

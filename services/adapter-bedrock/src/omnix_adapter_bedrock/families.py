@@ -108,6 +108,16 @@ class Family:
         return self.kind is Kind.CLAUDE and self.generation >= (5, 0)
 
     @property
+    def continues(self) -> bool:
+        """It goes on with an answer whose beginning is the conversation's last message.
+
+        Nova says so, Claude refuses it from 4.6 on; others may or may not, and are asked:
+        https://docs.aws.amazon.com/nova/latest/userguide/invoke.html,
+        https://platform.claude.com/docs/en/about-claude/models/migration-guide; read 2026-11-22.
+        """
+        return self.kind is not Kind.CLAUDE or self.generation < (4, 6)
+
+    @property
     def samples(self) -> bool:
         """It takes temperature and the like; Claude does no longer from 4.7 on."""
         return self.kind is not Kind.CLAUDE or self.generation < (4, 7)

@@ -76,6 +76,10 @@ class Conversation:
             case _:
                 assert_never(message.role)
 
+    def begin_answer(self, prefix: str) -> None:
+        """Put down how the answer begins, behind what the conversation may have of it already."""
+        self._append("assistant", [{"text": prefix}] if prefix else [])
+
     def _append(self, role: str, content: list[Body]) -> None:
         if not content:
             return  # nothing was said, which Converse has no form for

@@ -8,6 +8,8 @@
 - gpt-oss takes an effort: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
 - GPT takes an effort in the words of OpenAI's newer interface, as an answer of AWS's shows:
   https://github.com/vercel/ai/blob/3ab63321296fe317661ec2c3611ebdf1b24fa1db/packages/amazon-bedrock/src/__fixtures__/amazon-bedrock-openai-cris-reasoning-effort-error.json
+- Claude whose answer is begun cannot think, because the answer would have to begin with a thought, and nobody else
+  need: https://docs.claude.com/en/docs/prefill-claudes-response
 - any other model that is told an effort is told it in Converse's own words.
 """
 
@@ -68,8 +70,14 @@ class _Wish:
     """The caller wants to see it."""
 
 
-def thinking_of(request: CompletionRequest, attempt: Attempt, family: Family) -> Thinking:
-    """:raises UnsupportedParameter: when the family cannot be told so."""
+def thinking_of(request: CompletionRequest, attempt: Attempt, family: Family, *, begun: bool = False) -> Thinking:
+    """What is said of it.
+
+    :param begun: whether the answer's beginning is given.
+    :raises UnsupportedParameter: when the family cannot be told so.
+    """
+    if begun and family.kind in (Kind.CLAUDE, Kind.NOVA_2, Kind.OPAQUE):
+        return Thinking()
     wish = _wish(request, attempt)
     if wish.budget is not None and wish.effort is not None:
         raise unsupported(_BUDGET, "It takes either an effort or a budget.")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 import msgspec
+from omnix_provider.beginning import prefix_of, unsupported_prefix
 from omnix_provider.errors import InvalidRequest
 from omnix_provider.types import (
     Attempt,
@@ -48,7 +49,11 @@ def converse_body(request: CompletionRequest, attempt: Attempt) -> bytes:
         conversation.add(message, f"messages.{position}")
     if not conversation.messages:
         raise InvalidRequest("The conversation has no message of a user.", param="messages")
-    thinking = thinking_of(request, attempt, family)
+    prefix = prefix_of(request, attempt)
+    if prefix and not family.continues:
+        raise unsupported_prefix("This model continues no answer.")
+    conversation.begin_answer(prefix)
+    thinking = thinking_of(request, attempt, family, begun=bool(prefix))
     body: Body = {"messages": conversation.messages}
     if conversation.system:
         body["system"] = conversation.system
