@@ -203,3 +203,41 @@ def test_unknown_model_is_told_what_its_generation_has_words_for(
     model: str, reasoning: Reasoning, thinking: dict[str, Any]
 ) -> None:
     assert body(asking(reasoning=reasoning), model)["generationConfig"]["thinkingConfig"] == thinking
+
+
+@pytest.mark.parametrize(
+    "model",
+    [OLD, "gemini-3-flash-preview", "gemini-3.1-pro-preview", "gemini-3.1-flash-lite", "gemma-4-31b-it", "tuned-1"],
+)
+def test_beginning_of_the_answer_is_the_last_content(model: str) -> None:
+    asked = {"role": "user", "parts": [{"text": "Hi"}]}
+    begun = {"role": "model", "parts": [{"text": "Once upon"}]}
+    assert continuing(model, "Once upon \n") == {"contents": [asked, begun]}
+    assert continuing(model, " ") == {"contents": [asked]}
+    caller = Message(Role.ASSISTANT, (Text("A tale. "),))
+    assert continuing(model, "Once upon", USER, caller)["contents"][-1] == {
+        "role": "model",
+        "parts": [{"text": "A tale. "}, {"text": "Once upon"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("gemini-3.5-flash", {}),
+        (NEW, {}),
+        ("gemini-4-argon", {}),
+        ("gemini-flash-latest", {}),
+        (OLD, {"response_format": ResponseFormat(FormatKind.JSON)}),
+    ],
+)
+def test_beginning_that_would_not_be_continued_is_refused_by_name(model: str, more: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
+        continuing(model, "Once upon", **more)
+    assert refused.value.param == "prefix"
+
+
+def continuing(model: str, prefix: str, *messages: Message, **more: Any) -> dict[str, Any]:
+    begun = msgspec.structs.replace(attempt(model), prefix=prefix)
+    decoded: dict[str, Any] = msgspec.json.decode(request_body(asking(*messages, **more), begun, Service.DEVELOPER))
+    return decoded

@@ -4,6 +4,8 @@ import re
 from enum import Enum
 
 _GENERATION = re.compile(r"gemini-(\d+)")
+_VERSION = re.compile(r"gemini-(\d{1,4})(?:\.(\d{1,4}))?")
+_LAST_TO_CONTINUE = (3, 1)
 _NEWEST = 99
 
 
@@ -41,6 +43,18 @@ def takes_media_in_results(model: str) -> bool:
 def takes_alternatives(model: str) -> bool:
     """It knows ``candidateCount``, which ended with the third generation."""
     return generation(model) < 3
+
+
+def continues(model: str) -> bool:
+    """It goes on with an answer whose beginning is the last content; Gemini after 3.1 refuses that.
+
+    Nobody at Google says so: https://github.com/pipecat-ai/pipecat/pull/5821,
+    https://github.com/LibreChat-AI/agents/pull/323; read 2026-11-22. What is not Gemini is asked.
+    """
+    found = _VERSION.search(model)
+    if found is None:
+        return "gemini-" not in model
+    return (int(found[1]), int(found[2] or 0)) <= _LAST_TO_CONTINUE
 
 
 def thinks_by_level(model: str) -> bool:

@@ -6,16 +6,28 @@ Google Cloud's rules for labels do not allow, which are kept with the usage entr
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, assert_never
 
 import msgspec
+from omnix_provider.beginning import prefix_of, unsupported_prefix
 from omnix_provider.errors import InvalidRequest, UnsupportedParameter
-from omnix_provider.types import Attempt, CompletionRequest, FormatKind, ResponseFormat, Tool, ToolChoice, ToolMode
+from omnix_provider.types import (
+    Attempt,
+    CompletionRequest,
+    FormatKind,
+    Message,
+    ResponseFormat,
+    Role,
+    Text,
+    Tool,
+    ToolChoice,
+    ToolMode,
+)
 
 from omnix_adapter_gemini.contents import contents, instruction
-from omnix_adapter_gemini.dialect import Service, takes_alternatives
+from omnix_adapter_gemini.dialect import Service, continues, takes_alternatives
 from omnix_adapter_gemini.media import unsupported
 from omnix_adapter_gemini.thinking import thinking_config
 
@@ -34,7 +46,7 @@ def request_body(request: CompletionRequest, attempt: Attempt, service: Service)
     """
     model = attempt.model
     told = instruction(request.messages)
-    body: Body = {"contents": contents(request.messages, model)}
+    body: Body = {"contents": contents(_begun(request, attempt), model)}
     if told is not None:
         body["systemInstruction"] = told
     if request.tools:
@@ -56,6 +68,16 @@ def request_body(request: CompletionRequest, attempt: Attempt, service: Service)
         return _encode(body)
     except RecursionError as exc:
         raise InvalidRequest("The request is nested too deep.") from exc
+
+
+def _begun(request: CompletionRequest, attempt: Attempt) -> Sequence[Message]:
+    """The conversation, with the beginning of the answer at its end where the model is given one."""
+    prefix = prefix_of(request, attempt)
+    if not prefix:
+        return request.messages
+    if not continues(attempt.model):
+        raise unsupported_prefix("This model continues no answer.")
+    return (*request.messages, Message(Role.ASSISTANT, (Text(prefix),)))
 
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}")
