@@ -135,3 +135,19 @@ def test_any_request_is_translated_or_refused(
             raise
     else:
         assert msgspec.json.decode(asked)["model"] == attempt.model
+
+
+def test_endpoints_are_given_the_beginning_of_an_answer_and_the_router_is_not() -> None:
+    def made(abilities: Abilities) -> dict[str, Any]:
+        attempt = Attempt("a" * 32, "c" * 32, 1, Caller("t1"), "huggingface", "org/name", prefix="Once upon")
+        assert abilities.chat is not None
+        decoded: dict[str, Any] = msgspec.json.decode(request_body(asking(), attempt, abilities.chat, stream=False))
+        return decoded
+
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Once upon"}]
+    plain = {"model": "org/name", "messages": messages}
+    assert made(TGI) == plain
+    assert made(VLLM) == plain | {"continue_final_message": True, "add_generation_prompt": False}
+    with pytest.raises(UnsupportedParameter) as refused:
+        made(ROUTER)
+    assert refused.value.param == "prefix"

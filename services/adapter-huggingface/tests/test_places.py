@@ -52,6 +52,7 @@ url = "http://10.0.0.8:8000/v1"
 dialect = "vllm"
 reasoning_field = "reasoning_content"
 reasoning_switch = "reasoning_effort"
+prefix = "none"
 keep_alive = "30s"
 """
 
@@ -73,6 +74,7 @@ def test_endpoints_of_the_file_are_called_as_it_says(tmp_path: Path) -> None:
         "reasoning_effort",
     )
     assert qwen.keep_alive.total_seconds() == 30
+    assert (llama.abilities.chat.continued, qwen.abilities.chat.continued) == ("last_message", None)
 
 
 def test_endpoint_without_its_token_says_so(tmp_path: Path) -> None:
@@ -93,6 +95,7 @@ def test_endpoint_without_its_token_says_so(tmp_path: Path) -> None:
         ('[[endpoint]]\nname = "a"\nurl = "http://x/v1?token=u:p"', "endpoint[0].url: must hold no query"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x/v1#u:p"', "endpoint[0].url: must hold no query"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\nkeep_alive = "soon"', "endpoint[0].keep_alive"),
+        ('[[endpoint]]\nname = "a"\nurl = "http://x"\nprefix = "yes"', "$.endpoint[0].prefix"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\ndialect = "ollama"', "dialect"),
         ('[[endpoint]]\nname = "a"\nurl = "http://x"\ncolour = "red"', "colour"),
     ],

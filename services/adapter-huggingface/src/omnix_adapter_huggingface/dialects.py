@@ -1,7 +1,8 @@
 """How Hugging Face's router and the servers behind endpoints are asked.
 
 The router: https://huggingface.co/docs/inference-providers/tasks/chat-completion, read 2026-11-22. It passes a request
-on to providers that differ; what is not in its specification is refused, because some would ignore it in silence.
+on to providers that differ; what is not in its specification is refused, because some would ignore it in silence: the
+beginning of an answer, too.
 text-generation-inference: ``ChatRequest`` and ``GrammarType`` of
 https://github.com/huggingface/text-generation-inference/blob/main/router/src/lib.rs, read 2026-11-22.
 """
@@ -49,6 +50,7 @@ TGI = Abilities(
         media=frozenset({"image"}),
         json_object=False,  # its grammar needs a schema with properties
         schema_in="value",
+        continued="last_message",
     ),
     None,
 )
@@ -62,6 +64,7 @@ VLLM = Abilities(
         ),
         reasoning_field="reasoning",
         switch="chat_template_kwargs",
+        continued="continue_final_message",
     ),
     "openai",
 )

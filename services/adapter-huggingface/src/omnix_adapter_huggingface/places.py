@@ -8,6 +8,7 @@ from typing import Literal
 from huggingface_hub import constants
 from msgspec import Struct
 from omnix_kit.errors import ConfigurationError
+from omnix_provider.chatcompletions.dialect import Continued
 from omnix_provider.upstreams import Table, checked_url, keep_alive, key_in, named, read_file
 from pydantic import SecretStr
 
@@ -50,6 +51,7 @@ class _Table(Table, forbid_unknown_fields=True):
     images: bool = True
     reasoning_field: Literal["reasoning", "reasoning_content"] | None = None
     reasoning_switch: Literal["reasoning_effort", "chat_template_kwargs"] | None = None
+    prefix: Continued | Literal["none"] | None = None
     extra_parameters: tuple[str, ...] = ()
 
 
@@ -107,5 +109,6 @@ def _abilities(table: _Table) -> Abilities:
             media=chat.media if table.images else chat.media - {"image"},
             reasoning_field=table.reasoning_field or chat.reasoning_field,
             switch=table.reasoning_switch or chat.switch,
+            continued=chat.continued if table.prefix is None else None if table.prefix == "none" else table.prefix,
         ),
     )
