@@ -44,6 +44,7 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         api_key_env = "VLLM_KEY"
         max_tokens_field = "max_completion_tokens"
         stream_usage = false
+        prefix = "continue_final_message"
         extra_parameters = ["top_k"]
         """
     )
@@ -58,6 +59,7 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert vllm.api_key is not None
     assert (vllm.api_key.get_secret_value(), vllm.dialect("m").stream_usage) == ("secret", False)
     assert "top_k" in vllm.dialect("m").parameters
+    assert (ollama.dialect("m").continued, vllm.dialect("m").continued) == (None, "continue_final_message")
     assert configured(load(Settings), {})[2].problem == "VLLM_KEY is not set."
 
 
@@ -73,6 +75,7 @@ def test_file_adds_named_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ('[[upstream]]\nname = "a"\nbase_url = "http://x/v1#y"', "upstream[0].base_url: must hold no query"),
         ('[[upstream]]\nname = "openai"\nbase_url = "http://x"', "upstream[0].name"),
         ('[[upstream]]\nname = "a"\nbase_url = "http://x"\ntypo = 1', "typo"),
+        ('[[upstream]]\nname = "a"\nbase_url = "http://x"\nprefix = "yes"', "$.upstream[0].prefix"),
         ('[[upstream]]\nname = "a"\nbase_url = "http://x"\nkeep_alive = "long"', "upstream[0].keep_alive"),
         (None, "cannot read"),
     ],
