@@ -5,7 +5,14 @@ from datetime import timedelta
 from omnix.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
 from omnix.completion.v1 import completion_pb2
 from omnix.embedding.v1 import embedding_pb2
-from omnix.router.v1 import router_pb2, router_service_pb2, router_service_pb2_grpc
+from omnix.router.v1 import (
+    route_pb2,
+    route_service_pb2,
+    route_service_pb2_grpc,
+    router_pb2,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from omnix_kit.caller import Caller
 from omnix_kit.errors import OmnixError
@@ -106,6 +113,45 @@ class Router:
     async def provider_health(self, *, history: bool) -> router_service_pb2.ListProviderHealthResponse:
         asked = router_service_pb2.ListProviderHealthRequest(include_history=history)
         return await self._remote.call(self._stub.ListProviderHealth, asked, timeout=self._timeout)
+
+
+class Routes:
+    """The router's routes, to be seen and changed."""
+
+    def __init__(self, remote: Remote, timeout: timedelta) -> None:
+        self._remote = remote
+        self._timeout = timeout
+        self._stub = route_service_pb2_grpc.RouteServiceStub(remote.channel)
+
+    async def all(self, page_size: int, page_token: str) -> route_service_pb2.ListRoutesResponse:
+        asked = route_service_pb2.ListRoutesRequest(page_size=page_size, page_token=page_token)
+        return await self._remote.call(self._stub.ListRoutes, asked, timeout=self._timeout)
+
+    async def one(self, name: str) -> route_pb2.Route:
+        asked = route_service_pb2.GetRouteRequest(name=name)
+        answer = await self._remote.call(self._stub.GetRoute, asked, timeout=self._timeout)
+        route: route_pb2.Route = answer.route
+        return route
+
+    async def put(self, asked: route_service_pb2.PutRouteRequest) -> route_service_pb2.PutRouteResponse:
+        with _CallersWords():
+            return await self._remote.call(self._stub.PutRoute, asked, timeout=self._timeout)
+
+    async def delete(self, asked: route_service_pb2.DeleteRouteRequest) -> int:
+        with _CallersWords():
+            answer = await self._remote.call(self._stub.DeleteRoute, asked, timeout=self._timeout)
+            return int(answer.version)
+
+    async def versions(self, name: str) -> list[route_pb2.RouteVersion]:
+        asked = route_service_pb2.ListRouteVersionsRequest(name=name)
+        answer = await self._remote.call(self._stub.ListRouteVersions, asked, timeout=self._timeout)
+        return list(answer.versions)
+
+    async def roll_back(self, asked: route_service_pb2.RollbackRouteRequest) -> route_pb2.Route:
+        with _CallersWords():
+            answer = await self._remote.call(self._stub.RollbackRoute, asked, timeout=self._timeout)
+            route: route_pb2.Route = answer.route
+            return route
 
 
 class Accounts:

@@ -30,6 +30,7 @@ _CALLERS_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "candidate_count": "n",
         "compute_mode": "mode",
         "end_user": "user",
+        "expected_version": "version",
         "inputs": "input",
         "reasoning.effort": "reasoning_effort",
     }

@@ -12,7 +12,7 @@ from omnix_kit.runtime import Process, run
 from omnix_gateway.authentication import Authenticator
 from omnix_gateway.chat.content.fetching import Fetching
 from omnix_gateway.chat.content.media import MediaLimits, MediaRules
-from omnix_gateway.clients import Accounts, Router, UsageMetering
+from omnix_gateway.clients import Accounts, Router, Routes, UsageMetering
 from omnix_gateway.handlers import Handlers
 from omnix_gateway.http.app import application
 from omnix_gateway.http.body import Bodies, BodyLimits
@@ -26,6 +26,7 @@ from omnix_gateway.routes.health import health_routes
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.models import model_routes
 from omnix_gateway.routes.providers import provider_routes
+from omnix_gateway.routes.routes import route_routes
 from omnix_gateway.routes.selection import selection_routes
 from omnix_gateway.routes.streams import StreamRoutes
 from omnix_gateway.routes.usage import usage_routes
@@ -52,6 +53,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         process.readiness.need("router", remotes["router"].lacking)
         process.readiness.need("accounts", remotes["accounts"].lacking)
         router = Router(remotes["router"], settings.call_timeout, settings.completion_timeout)
+        routes = Routes(remotes["router"], settings.call_timeout)
         accounts = Accounts(remotes["accounts"], settings.call_timeout)
         metering = UsageMetering(remotes["usage-metering"], settings.call_timeout)
         authenticator = Authenticator(accounts, ttl=settings.key_cache.total_seconds(), size=settings.key_cache_size)
@@ -83,6 +85,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
                 *provider_routes(router),
+                *route_routes(routes, bodies, settings.json_depth),
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
                 *key_routes(accounts, bodies, settings.json_depth),

@@ -16,6 +16,7 @@ from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
 from omnix_gateway.providers.schema import HealthQuery, ProviderHealthList
+from omnix_gateway.routing import schema as routing
 from omnix_gateway.selection.schema import ModelSelection, SelectionRequest
 
 _REF: Final = "#/components/schemas/{name}"
@@ -75,6 +76,12 @@ _REASONING_HEADERS: Final = (
     ),
     Header("x-omnix-reasoning-note", "Why this differs from what was asked."),
 )
+
+_ETAG_HEADER: Final = Header("ETag", "The route's version; routes of the file have none.")
+_MATCH_HEADERS: Final = (Header("If-Match", "The version that is expected, as an `ETag` tells it; else 409."),)
+_ROUTE_NAME: Final = {
+    "name": "The route's name. It may contain `/` and `*`; one that ends in `/versions` or `/rollback` has `%2F` there."
+}
 
 OPERATIONS: Final = (
     Operation(
@@ -223,6 +230,78 @@ OPERATIONS: Final = (
         errors=(401, 403, 404, 503),
         path_parameters={"key_id": "The key's id, not its secret."},
     ),
+    Operation(
+        "get",
+        "/v1/routes",
+        "list_routes",
+        "Routes",
+        "List the routes, by name.",
+        routing.RouteList,
+        query=routing.RouteQuery,
+        errors=(400, 401, 403, 503),
+        description="Those of the router's file and those of its store, which this API changes.",
+    ),
+    Operation(
+        "get",
+        "/v1/routes/{name}",
+        "get_route",
+        "Routes",
+        "Show one route, the one in force.",
+        routing.Route,
+        errors=(400, 401, 403, 404, 503),
+        answer_headers=(_ETAG_HEADER,),
+        path_parameters=_ROUTE_NAME,
+    ),
+    Operation(
+        "put",
+        "/v1/routes/{name}",
+        "put_route",
+        "Routes",
+        "Write a route, new or anew; all routers use it at once.",
+        routing.Route,
+        routing.RouteRequest,
+        query=routing.PutRouteQuery,
+        errors=(400, 401, 403, 409, 413, 503),
+        description="The status is 201 where the route is new. With `validate_only` it is judged, and nothing changes.",
+        headers=(*_MATCH_HEADERS, Header("If-None-Match", "`*`: the route must be new.")),
+        answer_headers=(_ETAG_HEADER,),
+        path_parameters=_ROUTE_NAME,
+    ),
+    Operation(
+        "delete",
+        "/v1/routes/{name}",
+        "delete_route",
+        "Routes",
+        "Delete a route.",
+        routing.RouteDeleted,
+        errors=(400, 401, 403, 404, 409, 503),
+        description="For 90 days it can be rolled back to one of its versions.",
+        headers=_MATCH_HEADERS,
+        path_parameters=_ROUTE_NAME,
+    ),
+    Operation(
+        "get",
+        "/v1/routes/{name}/versions",
+        "list_route_versions",
+        "Routes",
+        "Tell who changed a route, when and how, newest first.",
+        routing.RouteVersionList,
+        errors=(400, 401, 403, 404, 503),
+        path_parameters=_ROUTE_NAME,
+    ),
+    Operation(
+        "post",
+        "/v1/routes/{name}/rollback",
+        "rollback_route",
+        "Routes",
+        "Take an earlier version of a route again, as a new one.",
+        routing.Route,
+        routing.RollbackRequest,
+        errors=(400, 401, 403, 404, 409, 413, 503),
+        headers=_MATCH_HEADERS,
+        answer_headers=(_ETAG_HEADER,),
+        path_parameters=_ROUTE_NAME,
+    ),
     Operation("get", "/livez", "livez", "Health", "Whether the process lives.", is_open=True),
     Operation("get", "/readyz", "readyz", "Health", "Whether it can serve.", errors=(503,), is_open=True),
     Operation("get", "/openapi.json", "openapi", "Documents", "This document.", is_open=True),
@@ -236,6 +315,7 @@ _MEANINGS: Final = {
     403: "The key does not carry the right.",
     404: "There is no such thing, or none that the key may see.",
     408: "The body did not arrive in time.",
+    409: "It is not in the state that was expected, or another part of OmniX holds it; read it again.",
     413: "The body is too large.",
     429: "Too many requests, or a quota is used up; see `retry-after`.",
     500: "A defect of OmniX.",

@@ -8,7 +8,7 @@ from omnix_gateway.http.exchange import Scope, Send
 _EXPOSED: Final = (
     b"x-request-id, x-omnix-completion-id, x-omnix-model, x-omnix-attempts, x-omnix-attempt-errors, x-omnix-cost, "
     b"x-omnix-cost-micros, x-omnix-sandbox, x-omnix-mode, x-omnix-reasoning, x-omnix-reasoning-note, "
-    b"openai-processing-ms, retry-after"
+    b"openai-processing-ms, retry-after, etag"
 )
 
 
@@ -35,7 +35,7 @@ class Cors:
 
     async def answer(self, scope: Scope, send: Send) -> None:
         headers = [
-            (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+            (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", _header(scope, b"access-control-request-headers") or b"*"),
             (b"access-control-max-age", b"600"),
         ]

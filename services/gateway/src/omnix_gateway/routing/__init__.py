@@ -1,0 +1,1 @@
+"""The router's routes, as the API tells and takes them."""
