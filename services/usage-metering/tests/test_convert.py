@@ -74,6 +74,7 @@ def test_certainty_follows_from_who_counted(more: dict[str, Any], expected: Cert
         ({"caller": {"user_id": "u" * 513}}, "user_id has more than 512 characters"),
         ({"outcome": 99}, "outcome is unspecified or unknown"),
         ({"compute_mode": 0}, "compute_mode is unspecified or unknown"),
+        ({"purpose": 0}, "purpose is unspecified or unknown"),
         ({"error": Error(message="no reason")}, "error.reason is unspecified or unknown"),
         ({"usage": {"input_tokens": -1}}, "usage.input_tokens is -1, which cannot be"),
         ({"usage": {"output_tokens": 2**62}}, f"usage.output_tokens is {2**62}, which cannot be"),

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from omnix.usage.v1 import usage_pb2
 from omnix.usage.v1 import usage_service_pb2 as pb
 from omnix_kit import dead, streams, subjects
 from omnix_kit.convert import timestamp
@@ -134,6 +135,7 @@ async def test_entries_are_found_by_what_is_asked_and_only_by_their_tenant(servi
     unpriced.ClearField("price")
     unpriced.start_time.CopyFrom(timestamp(START.replace(hour=13)))
     events = [event(completion_id=completion), event(caller={"key_id": "k2"}), unpriced]
+    events[1].purpose = usage_pb2.PURPOSE_SHADOW
     foreign = event(caller={"tenant_id": "other"})
     async with connected(nats) as messaging:
         service.start()

@@ -24,6 +24,7 @@ _OUTCOMES = {
 }
 _COMPUTE_MODES = frozenset(completion_pb2.ComputeMode.values()) - {completion_pb2.COMPUTE_MODE_UNSPECIFIED}
 _OPERATIONS = frozenset(usage_pb2.Operation.values()) - {usage_pb2.OPERATION_UNSPECIFIED}
+_PURPOSES = frozenset(usage_pb2.Purpose.values()) - {usage_pb2.PURPOSE_UNSPECIFIED}
 _REASONS = frozenset(errors_pb2.ErrorReason.values()) - {errors_pb2.ERROR_REASON_UNSPECIFIED}
 _MAX_TEXT = 512
 _MAX_TOKENS = 10**9
@@ -72,6 +73,8 @@ def entry_from_wire(payload: bytes, subject: str, record_time: datetime) -> Entr
         raise Poison("compute_mode is unspecified or unknown")
     if event.HasField("operation") and event.operation not in _OPERATIONS:
         raise Poison("operation is unspecified or unknown")
+    if event.HasField("purpose") and event.purpose not in _PURPOSES:
+        raise Poison("purpose is unspecified or unknown")
     if event.HasField("error") and event.error.reason not in _REASONS:
         raise Poison("error.reason is unspecified or unknown")
     return Entry(
