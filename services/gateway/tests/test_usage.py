@@ -19,6 +19,7 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     unpriced = usage_pb2.UsageEntry()
     unpriced.event.completion_id = "c" * 32
     unpriced.event.operation = usage_pb2.OPERATION_EMBEDDINGS
+    unpriced.event.purpose = usage_pb2.PURPOSE_SHADOW
     behind.usage.answer = usage_service_pb2.ListUsageEntriesResponse(entries=[entry, unpriced], next_page_token="t")
     query = {
         "completion_id": f"chatcmpl-{'b' * 32}",
@@ -39,6 +40,7 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     assert (first["operation"], first["long_cache_write_input_tokens"], first["audio_input_tokens"]) == ("chat", 3, 2)
     assert first["pricing"]["tiers"][0]["above_input_tokens"] == 200_000
     assert (second["operation"], second["completion_id"], second["pricing"]) == ("embeddings", f"embd-{'c' * 32}", None)
+    assert (first["purpose"], second["purpose"]) == (None, "shadow")
     assert (second["cost_micros"], second["cost"], second["unpriced"]) == (None, None, True)
     asked = behind.usage.asked[0]
     assert (asked.filter.tenant_id, asked.filter.key_id, asked.filter.completion_id) == ("default", "member", "b" * 32)

@@ -31,6 +31,7 @@ _OUTCOMES = {
 }
 
 
+_PURPOSES: Final[Mapping[int, schema.Purpose]] = {usage_pb2.PURPOSE_SHADOW: "shadow", usage_pb2.PURPOSE_HEDGE: "hedge"}
 _CONTROLS: Final[Mapping[int, Control]] = {
     completion_pb2.ReasoningPlan.CONTROL_NONE: "none",
     completion_pb2.ReasoningPlan.CONTROL_FIXED: "fixed",
@@ -236,6 +237,7 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         id=event.attempt_id,
         completion_id=f"{'embd' if embeds else 'chatcmpl'}-{event.completion_id}",
         operation="embeddings" if embeds else "chat",
+        purpose=_PURPOSES.get(event.purpose),
         attempt=event.attempt,
         key_id=event.caller.key_id,
         user_id=event.caller.user_id or None,

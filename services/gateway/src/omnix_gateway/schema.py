@@ -102,13 +102,21 @@ class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     page_token: str | None = None
 
 
+Purpose = Literal["shadow", "hedge"]
+
+
 class UsageEntry(Struct, kw_only=True):
-    """One attempt in the ledger. `cost` is a decimal string; null when unpriced. `pricing` is what held then."""
+    """One attempt in the ledger. `cost` is a decimal string; null when unpriced. `pricing` is what held then.
+
+    `purpose` is null for an attempt at the answer, `shadow` for a copy to another target that nobody was shown, `hedge`
+    for one that another attempt beside it outran.
+    """
 
     id: str
     object: Literal["usage.entry"] = "usage.entry"
     completion_id: str
     operation: Literal["chat", "embeddings"]
+    purpose: Purpose | None
     attempt: int
     key_id: str
     user_id: str | None
