@@ -188,6 +188,7 @@ class Publisher:
         self._gathering: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._came_back = asyncio.Event()
+        self._address = ""
         self.sender_id = sender_id
 
     @property
@@ -264,17 +265,32 @@ class Publisher:
 
     async def _beat(self) -> None:
         """Once a second: tell that the process lives, send what stayed behind, forget what is old."""
-        subject = subjects.sender_heartbeat(self.sender_id)
         while True:
             if self._messaging.lacking() is None:
-                beat = heartbeat_pb2.SenderHeartbeat(sender_id=self.sender_id, open_streams=len(self._open))
-                try:
-                    await self._messaging.publish(subject, beat.SerializeToString())
-                except PlatformError as exc:
-                    _log.debug("no heartbeat", extra={"error": str(exc)})
+                await self._tell_life()
                 await self._send_behind()
             self._forget()
             await asyncio.sleep(_HEARTBEAT_EVERY)
+
+    async def _tell_life(self) -> None:
+        beat = heartbeat_pb2.SenderHeartbeat(
+            sender_id=self.sender_id, open_streams=len(self._open), address=self._address
+        )
+        try:
+            await self._messaging.publish(subjects.sender_heartbeat(self.sender_id), beat.SerializeToString())
+        except PlatformError as exc:
+            _log.debug("no heartbeat", extra={"error": str(exc)})
+
+    @asynccontextmanager
+    async def advertising(self, address: str) -> AsyncIterator[None]:
+        """Tell in heartbeats where this process is called, while inside; both ends are told at once."""
+        self._address = address
+        await self._tell_life()
+        try:
+            yield
+        finally:
+            self._address = ""
+            await self._tell_life()
 
     async def _send_behind(self) -> None:
         await self._send([stream for stream in self._all() if stream._kept.unsent])

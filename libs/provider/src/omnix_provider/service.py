@@ -10,6 +10,7 @@ from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process
 
+from omnix_provider.advertised import advertised
 from omnix_provider.attempts import Attempts, draining
 from omnix_provider.handlers import on_cancel, on_streams_sought
 from omnix_provider.publisher import publishing
@@ -61,6 +62,7 @@ async def serving(settings: AdapterSettings, process: Process, providers: Sequen
 
         messaging.at_connection(subscribe_once)
         servicer = ProviderServicer({each.name: each for each in providers}, attempts, meter, publisher, settings)
-        await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
+        port = await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
         await stack.enter_async_context(draining(attempts, settings.grace))
+        await stack.enter_async_context(publisher.advertising(advertised(settings, port)))
         yield

@@ -1,12 +1,26 @@
 """What every adapter reads besides the settings of all services."""
 
+import re
 from datetime import timedelta
+from typing import Annotated
 
 from omnix_kit.settings import Duration, ServiceSettings
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+_ADDRESS = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):([1-9]\d{0,4})")
+_LAST_PORT = 65_535
+
+
+def _address(value: str) -> str:
+    found = _ADDRESS.fullmatch(value)
+    if found is None or int(found[2]) > _LAST_PORT:
+        raise ValueError("must be host:port")
+    return value
 
 
 class AdapterSettings(ServiceSettings):
+    advertised_address: Annotated[str, AfterValidator(_address)] | None = None
+    """Where routers shall call this adapter, which then need not be told of it; they decide whether they do."""
     max_streams: int = Field(default=2000, ge=1, le=100_000)
     """Streamed attempts at once; the next one is refused."""
     max_calls: int = Field(default=2000, ge=1, le=100_000)

@@ -41,17 +41,18 @@ async def test_models(vendor: Vendor) -> None:
 
 @behaviour("heartbeats name the sender of the chunks")
 async def test_heartbeats(vendor: Vendor) -> None:
-    beats: list[str] = []
+    beats: list[tuple[str, str]] = []
 
     async def on_beat(message: Msg) -> None:
-        beats.append(SenderHeartbeat.FromString(message.data).sender_id)
+        beat = SenderHeartbeat.FromString(message.data)
+        beats.append((beat.sender_id, beat.address))
 
     subscription = await vendor.place.messaging.subscribe(subjects.SENDER_HEARTBEATS, on_beat)
     streamed = await vendor.place.stream(vendor.attempt("tokens-3"))
     await eventually(lambda: bool(beats))
     await subscription.unsubscribe()
     assert streamed.start is not None
-    assert set(beats) == {streamed.start.sender_id}
+    assert set(beats) == {(streamed.start.sender_id, vendor.place.adapter.address)}
 
 
 @behaviour("a vendor parameter that nobody knows is refused by its name")
