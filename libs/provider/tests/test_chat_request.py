@@ -491,6 +491,19 @@ def test_server_is_given_the_beginning_of_its_answer(
     assert continuing(dialect, plan) == plain | fields
 
 
+def test_beginning_follows_what_the_caller_began() -> None:
+    attempt = msgspec.structs.replace(ATTEMPT, prefix="Once upon")
+    request = CompletionRequest("fast", (USER, Message(Role.ASSISTANT, (Text("A tale. "),))))
+
+    def made(dialect: Dialect) -> list[dict[str, Any]]:
+        decoded: dict[str, Any] = msgspec.json.decode(request_body(request, attempt, dialect, stream=False))
+        messages: list[dict[str, Any]] = decoded["messages"]
+        return messages[1:]
+
+    assert made(Dialect(continued="last_message")) == [{"role": "assistant", "content": "A tale. Once upon"}]
+    assert made(VLLM) == [{"role": "assistant", "content": "A tale. "}, BEGUN]
+
+
 def test_white_space_at_the_end_of_a_beginning_stays_out() -> None:
     assert continuing(VLLM, prefix="Once upon \n")["messages"][-1] == BEGUN
     assert continuing(STRICT, prefix=" \n")["messages"] == [{"role": "user", "content": "Hi"}]

@@ -116,9 +116,16 @@ def _add_prefix(
         case "prefix":
             message["prefix"] = True
         case "last_message":
-            pass
+            _join(body["messages"])
         case _:
             assert_never(dialect.continued)
+
+
+def _join(messages: list[Body]) -> None:
+    """A server that goes on unasked went on with what the caller had begun, too."""
+    begun, message = messages[-2], messages[-1]
+    if begun["role"] == "assistant" and isinstance(begun.get("content"), str) and "tool_calls" not in begun:
+        messages[-2:] = [{**begun, "content": begun["content"] + message["content"]}]
 
 
 def _reasons(request: CompletionRequest, plan: ReasoningPlan | None) -> bool:
