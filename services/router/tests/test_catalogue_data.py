@@ -72,6 +72,20 @@ def test_capabilities_are_told_once_and_in_one_order(model: Model) -> None:
     assert list(model.capabilities) == [word for word in order.split() if word in model.capabilities]
 
 
+def test_models_that_refuse_the_beginning_of_their_answer_do_not_count_as_continuing_it() -> None:
+    found = {model.id for model in CATALOGUE.models.values() if model.continues_prefix}
+    assert {
+        "bedrock/anthropic.claude-3-7-sonnet-20250219-v1:0",
+        "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock/amazon.nova-pro-v1:0",
+        "gemini/gemini-2.5-flash",
+        "gemini/gemini-3.1-pro-preview",
+    } <= found
+    refusing = ("-4-6", "-4-7", "-4-8", "claude-opus-5", "claude-sonnet-5", "fable", "mythos", "nova-2", "gemini-3.")
+    assert not [name for name in found if any(word in name for word in refusing) and "gemini-3.1" not in name]
+    assert {name.partition("/")[0] for name in found} == {"bedrock", "gemini"}
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_prices_are_plausible(model: Model) -> None:
     if not model.prices:
