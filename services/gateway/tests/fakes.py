@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,106 +16,19 @@ from omnix.provider.v1 import heartbeat_pb2
 from omnix.router.v1 import health_pb2, router_pb2, router_service_pb2, router_service_pb2_grpc
 from omnix.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from omnix_kit import streams, subjects
-from omnix_kit.convert import error_to_proto
-from omnix_kit.digest import digest
 from omnix_kit.errors import CallerError, OmnixError, Reason
 from omnix_kit.health import Readiness
 from omnix_kit.messaging import Messaging
 from omnix_kit.rpc import grpc_server
 from omnix_kit.settings import ServiceSettings
 
-SENDER = "sender1"
+from .publisher import ROUTER, SENDER, Play, Publisher, whole_answer
+
 ADMIN, MEMBER, OTHER = "sk-omnix-admin", "sk-omnix-member", "sk-omnix-other"
-
-
-def text_chunks(*texts: str) -> list[pb.Chunk]:
-    """Text, then an empty chunk with the finish reason, as vendors send it."""
-    return [*(pb.Chunk(text=text) for text in texts), pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)]
 
 
 def vector(*numbers: float) -> bytes:
     return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
-class Publisher:
-    """Publishes the chunks of one attempt as an adapter does, or on purpose otherwise."""
-
-    def __init__(self, messaging: Messaging, request: router_service_pb2.StartCompletionRequest) -> None:
-        self.completion_id = request.completion_id
-        self.request = request
-        self.subject = request.chunk_subject
-        self.attempt = 1
-        self.published: list[bytes] = []
-        self._messaging = messaging
-        self._seq = 0
-        self._digest = 0
-
-    def message(self, *chunks: pb.Chunk, end: pb.End | None = None) -> bytes:
-        """The next message, not published."""
-        message = pb.CompletionChunks(
-            completion_id=self.completion_id, attempt=self.attempt, first_seq=self._seq, chunks=chunks, end=end
-        )
-        if self._seq == 0:
-            caller = self.request.caller
-            message.start.CopyFrom(
-                pb.Start(
-                    model="openai/gpt-4o",
-                    vendor_model="gpt-4o-2024-08-06",
-                    system_fingerprint="fp_1",
-                    tenant_id=caller.tenant_id,
-                    key_id=caller.key_id,
-                    sender_id=SENDER,
-                )
-            )
-            message.start.create_time.seconds = 1_700_000_000
-        for chunk in chunks:
-            self._digest = digest(self._digest, chunk)
-        self._seq += len(chunks)
-        return message.SerializeToString()
-
-    async def publish(self, data: bytes) -> None:
-        self.published.append(data)
-        await self._messaging.publish(self.subject, data)
-        await self._messaging.client.flush()
-
-    async def chunks(self, *chunks: pb.Chunk) -> None:
-        await self.publish(self.message(*chunks))
-
-    async def text(self, *texts: str) -> None:
-        await self.chunks(*(pb.Chunk(text=text) for text in texts))
-
-    def end_of(self, error: OmnixError | None = None, *, wrong: int = 0) -> pb.End:
-        end = pb.End(count=self._seq, digest=self._digest ^ wrong, cost_micros=1234)
-        end.usage.input_tokens = 7
-        end.usage.output_tokens = self._seq
-        if error is not None:
-            end.error.CopyFrom(error_to_proto(error))
-        return end
-
-    async def finish(self, error: OmnixError | None = None) -> None:
-        if error is None:
-            last = pb.Chunk(finish_reason=pb.FINISH_REASON_STOP)
-            self._digest = digest(self._digest, last)
-            first, self._seq = self._seq, self._seq + 1
-            message = pb.CompletionChunks(
-                completion_id=self.completion_id,
-                attempt=self.attempt,
-                first_seq=first,
-                chunks=[last],
-                end=self.end_of(),
-            )
-            await self.publish(message.SerializeToString())
-        else:
-            await self.publish(self.message(end=self.end_of(error)))
-
-
-Play = Callable[[Publisher], Awaitable[None]]
-
-
-async def whole_answer(publisher: Publisher) -> None:
-    for text in ("Hel", "lo", " wörld 🌍", "."):
-        await publisher.text(text)
-    await publisher.finish()
 
 
 @dataclass
@@ -350,6 +263,8 @@ class Backends:
     messaging: Messaging
     port: int
     heart: "asyncio.Task[None]"
+    """Of the process that sends."""
+    router_heart: "asyncio.Task[None]"
     cancels: list[str]
 
     async def account_changed(self, key_id: str, *, revoked: bool = True) -> None:
@@ -358,17 +273,17 @@ class Backends:
         await self.messaging.client.flush()
 
 
-async def beat(messaging: Messaging) -> None:
-    payload = heartbeat_pb2.SenderHeartbeat(sender_id=SENDER).SerializeToString()
+async def beat(messaging: Messaging, sender_id: str) -> None:
+    payload = heartbeat_pb2.SenderHeartbeat(sender_id=sender_id).SerializeToString()
     while True:
         with suppress(OmnixError):
-            await messaging.publish(subjects.sender_heartbeat(SENDER), payload)
+            await messaging.publish(subjects.sender_heartbeat(sender_id), payload)
         await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
 async def backends(messaging: Messaging) -> AsyncIterator[Backends]:
-    """Router, accounts and usage on one port, an adapter's heartbeat, and what was asked to be cancelled."""
+    """Router, accounts and usage on one port, heartbeats of an adapter and the router, and what was cancelled."""
     await streams.ensure(messaging.jetstream, streams.CHUNKS)
     router, accounts, usage = FakeRouter(messaging), FakeAccounts(), FakeUsage()
     accounts.add(ADMIN, "admin", account_pb2.KEY_ROLE_ADMIN)
@@ -390,11 +305,10 @@ async def backends(messaging: Messaging) -> AsyncIterator[Backends]:
     settings = ServiceSettings(grace=0)  # type: ignore[arg-type]
     names: Sequence[str] = []
     async with grpc_server(settings, Readiness(), names, register) as port:
-        heart = asyncio.create_task(beat(messaging))
+        hearts = [asyncio.create_task(beat(messaging, sender_id)) for sender_id in (SENDER, ROUTER)]
         try:
-            yield Backends(router, accounts, usage, messaging, port, heart, cancels)
+            yield Backends(router, accounts, usage, messaging, port, hearts[0], hearts[1], cancels)
         finally:
-            heart.cancel()
-            for task in router.playing:
+            for task in (*hearts, *router.playing):
                 task.cancel()
-            await asyncio.gather(heart, *router.playing, return_exceptions=True)
+            await asyncio.gather(*hearts, *router.playing, return_exceptions=True)

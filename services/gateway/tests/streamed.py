@@ -8,7 +8,7 @@ import httpx
 
 from .conftest import Gateway
 from .events import Event, all_events, error_in, joined
-from .fakes import Publisher
+from .publisher import Publisher
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
 

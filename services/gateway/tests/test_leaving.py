@@ -13,7 +13,8 @@ from omnix_kit.testing import eventually
 
 from .conftest import Gateway
 from .events import Event, all_events, events
-from .fakes import Backends, Publisher
+from .fakes import Backends
+from .publisher import Publisher
 from .streamed import BODY, Steps, answer_of, asked, assert_cut, assert_whole
 
 

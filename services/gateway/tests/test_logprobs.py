@@ -6,7 +6,8 @@ from omnix.completion.v1 import completion_pb2 as pb
 from openai.types.chat import ChatCompletionMessageParam
 
 from .conftest import Gateway
-from .fakes import Backends, Publisher, answer
+from .fakes import Backends, answer
+from .publisher import Publisher
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 

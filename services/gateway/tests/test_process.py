@@ -13,7 +13,8 @@ import pytest
 from omnix_kit.testing import NatsServer, eventually, free_port
 
 from .events import error_in, events
-from .fakes import MEMBER, Backends, Publisher
+from .fakes import MEMBER, Backends
+from .publisher import Publisher
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "secret words"}]}
 

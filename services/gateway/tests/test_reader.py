@@ -43,7 +43,7 @@ async def text_of(reader: Reader) -> str:
         delivery = await reader.take()
         assert delivery is not None
         assert delivery.error is None
-        text += "".join(chunk.text for _, chunks in delivery.pieces for chunk in chunks)
+        text += "".join(chunk.text for _, _, chunks in delivery.pieces for chunk in chunks)
         if delivery.end is not None:
             return text
 
@@ -73,7 +73,7 @@ async def test_what_comes_after_a_gap_is_held_up_to_a_bound_and_read_from_the_re
             reader.offer(data)
             for _ in range(5):
                 await asyncio.sleep(0)
-    assert reader._assembly.bytes_ahead <= limits.bytes
+    assert reader._following.bytes_ahead <= limits.bytes
     recorded.messages = messages
     async with asyncio.timeout(5):
         assert await taking == "".join(texts)

@@ -8,7 +8,8 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from .conftest import Gateway
 from .events import all_events
-from .fakes import Backends, Publisher, answer
+from .fakes import Backends, answer
+from .publisher import Publisher
 
 PATH = "/v1/chat/completions"
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]

@@ -9,7 +9,8 @@ from omnix_kit.testing import eventually
 
 from .conftest import Gateway, Start
 from .events import Event
-from .fakes import Backends, Publisher
+from .fakes import Backends
+from .publisher import Publisher
 from .streamed import assert_whole, watched
 
 FLOOD = "x" * 50_000

@@ -7,11 +7,12 @@ from omnix_kit.errors import Reason, error_for
 
 from .conftest import Gateway, Start
 from .events import error_in, joined
-from .fakes import Backends, Publisher
+from .fakes import Backends
+from .publisher import Publisher
 from .streamed import BODY, answer_of, assert_cut, assert_whole
 
 
-async def test_ids_are_chunk_numbers_and_tool_calls_keep_their_form(gateway: Gateway, behind: Backends) -> None:
+async def test_ids_are_attempt_and_chunk_and_tool_calls_keep_their_form(gateway: Gateway, behind: Backends) -> None:
     async def play(publisher: Publisher) -> None:
         call = pb.ToolCallDelta(index=0, id="call_1", name="f")
         await publisher.chunks(pb.Chunk(tool_calls=[call]))
@@ -24,7 +25,7 @@ async def test_ids_are_chunk_numbers_and_tool_calls_keep_their_form(gateway: Gat
 
     behind.router.play = play
     found = await answer_of(gateway)
-    assert [event.id for event in found] == ["0", "1", "2", "3", None]
+    assert [event.id for event in found] == ["1.0", "1.1", "1.2", "1.3", None]
     deltas = [event.json["choices"][0]["delta"] for event in found[:-1]]
     assert deltas == [
         {
@@ -66,7 +67,7 @@ async def test_duplicates_and_disorder_do_not_show(gateway: Gateway, behind: Bac
     behind.router.play = play
     found = await answer_of(gateway)
     assert_whole(found, "abcd")
-    assert [event.id for event in found[:-1]] == ["0", "1", "2", "3", "4"]
+    assert [event.id for event in found[:-1]] == ["1.0", "1.1", "1.2", "1.3", "1.4"]
 
 
 async def test_a_gap_is_filled_from_the_recording(gateway: Gateway, behind: Backends) -> None:

@@ -7,7 +7,8 @@ from omnix_kit.testing import eventually
 
 from .conftest import Gateway, Start
 from .events import events
-from .fakes import ADMIN, OTHER, Backends, Publisher
+from .fakes import ADMIN, OTHER, Backends
+from .publisher import Publisher
 from .streamed import Steps, answer_of, asked, assert_cut, assert_whole, watched
 
 
@@ -23,14 +24,15 @@ async def test_a_resumed_stream_is_equal_byte_for_byte_at_any_gateway(
         stream_id = first.json["id"]
         for position, at in enumerate((gateway, other)):
             url = f"/v1/streams/{stream_id}"
-            headers = {"last-event-id": "0"} if position else {}
+            headers = {"last-event-id": "1.0"} if position else {}
             async with at.http.stream("GET", url, headers=headers) as watching:
                 assert watching.headers["x-omnix-completion-id"] == stream_id
                 rest = events(watching)
                 seen = [await anext(rest) for _ in range(3 - position)]
-                assert [event.id for event in seen] == [str(number) for number in range(position, 3)]
+                assert [event.id for event in seen] == [f"1.{number}" for number in range(position, 3)]
         watching_tasks = [
-            asyncio.create_task(watched(at, stream_id, last)) for at, last in ((gateway, ""), (other, ""), (other, "1"))
+            asyncio.create_task(watched(at, stream_id, last))
+            for at, last in ((gateway, ""), (other, ""), (other, "1.1"))
         ]
         publisher = await steps.publisher
         await publisher.text("!")
@@ -127,7 +129,7 @@ async def test_the_owner_check_holds_at_other_gateways(gateway: Gateway, start: 
 
 async def test_a_bad_last_event_id_is_refused(gateway: Gateway) -> None:
     found = await answer_of(gateway)
-    for bad in ("x", "²", "-1", "1" * 13):
+    for bad in ("x", "²", "-1", "1" * 13, ".", "1.", ".1", "1.1.1", "1.-1", "1111111.1", "1." + "1" * 13):
         sent = {"last-event-id": bad.encode("latin-1")}
         told = await gateway.http.get(f"/v1/streams/{found[0].json['id']}", headers=sent)  # type: ignore[arg-type]
         assert (told.status_code, told.json()["error"]["param"]) == (400, "last_event_id")

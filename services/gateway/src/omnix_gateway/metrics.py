@@ -19,4 +19,11 @@ GAPS_FILLED = Counter("omnix_stream_gaps_filled_total", "Gaps in streams that th
 GAPS_LOST = Counter("omnix_stream_gaps_lost_total", "Gaps in streams that nobody could fill.")
 SLOW_READERS = Counter("omnix_stream_slow_readers_total", "Clients cut off because they read too slowly.")
 SENDERS_LOST = Counter("omnix_stream_senders_lost_total", "Streams ended because their sender fell silent.")
+RECOVERY_WAITS = Counter(
+    "omnix_stream_recovery_waits_total", "Streams that waited, after an attempt broke off, for what follows."
+)
+RECOVERIES = Counter("omnix_stream_recoveries_total", "Streams that went on with another attempt.")
+RECOVERIES_GIVEN_UP = Counter(
+    "omnix_stream_recoveries_given_up_total", "Streams that ended because no attempt followed the one that broke off."
+)
 KEY_CACHE = Counter("omnix_key_cache_total", "Keys looked up in the cache.", ["outcome"])

@@ -1,7 +1,6 @@
 """Sending a stream to a client as server-sent events."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,8 +11,9 @@ from omnix_gateway.chat.sse import DONE, KEEP_ALIVE, Encoder, error_event
 from omnix_gateway.errors import code_of
 from omnix_gateway.http.exchange import Exchange, Headers, Send
 from omnix_gateway.http.wire import Wire
-from omnix_gateway.streaming.assembly import Pieces
-from omnix_gateway.streaming.convert import Chunk, End
+from omnix_gateway.streaming.assembly import Opening, Pieces
+from omnix_gateway.streaming.convert import End
+from omnix_gateway.streaming.following import NOTHING, Seen
 from omnix_gateway.streaming.reader import Reader
 
 _log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _HEADERS: Final = (
 _LEFT: Final = "left"
 _DEFECT: Final = code_of(Reason.INTERNAL)
 _GOES_ON: Final = (_LEFT, _DEFECT)
+_NONE: Final = -1
+_ALL: Final = 2**63
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Client:
     send: Send
     wire: Wire
     include_usage: bool
-    last_seen: int = -1
-    """Number of the last event that it has."""
+    last_seen: Seen = NOTHING
+    """The last event that it has."""
 
 
 async def begin_events(send: Send, headers: Headers) -> None:
@@ -51,6 +53,7 @@ async def send_events(reader: Reader, client: Client) -> bool:
     """Send until the stream ends, well or not. Answers False when the client left or the gateway failed before."""
     exchange = client.exchange
     exchange.streamed = True
+    reader.has(client.last_seen)
     client.wire.watch(reader.leave)
     try:
         how = await _send(reader, client)
@@ -80,8 +83,9 @@ async def _send(reader: Reader, client: Client) -> str:
         if delivery.left:
             return _LEFT
         parts: list[bytes] = []
-        if events is None and reader.start is not None:
-            events = _Events(Encoder(reader.completion_id, reader.start, client.include_usage), client.last_seen)
+        if events is None and reader.first is not None:
+            encoder = Encoder(reader.completion_id, reader.first, client.include_usage)
+            events = _Events(encoder, reader.first, client)
         if events is not None:
             events.write(delivery.pieces, parts)
             if delivery.end is not None:
@@ -102,16 +106,30 @@ async def _send(reader: Reader, client: Client) -> str:
 class _Events:
     """The events of one stream, without those that the client has."""
 
-    def __init__(self, encoder: Encoder, last_seen: int) -> None:
+    def __init__(self, encoder: Encoder, first: Opening, client: Client) -> None:
         self._encoder = encoder
-        self._last_seen = last_seen
+        self._exchange = client.exchange
+        seen = client.last_seen
+        self._seen = Seen(first.attempt, seen.seq) if seen.attempt is None else seen
+        self._turn_to(first)
+
+    def _turn_to(self, opening: Opening) -> None:
+        self._opening = opening
+        self._exchange.model = opening.start.model
+        if opening.attempt == self._seen.attempt:
+            self._last_seen = self._seen.seq
+        else:
+            self._last_seen = _ALL if opening.attempt < (self._seen.attempt or 0) else _NONE
 
     def write(self, pieces: Pieces, parts: list[bytes]) -> None:
-        for first, chunks in pieces:
+        for opening, first, chunks in pieces:
+            if opening is not self._opening:
+                self._turn_to(opening)
+                self._encoder.turn_to(opening)
             if first > self._last_seen:
                 self._encoder.write(parts, first, chunks)
                 continue
-            known: Sequence[Chunk] = chunks[: self._last_seen + 1 - first]
+            known = chunks[: self._last_seen + 1 - first]
             self._encoder.skip(known)
             self._encoder.write(parts, first + len(known), chunks[len(known) :])
 

@@ -24,8 +24,9 @@ from omnix_gateway.identity import Identity, Role
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.routes.guards import identity_of, open_to
 from omnix_gateway.routes.plain import answered, query_of
-from omnix_gateway.schema import StreamCancelled, StreamQuery
-from omnix_gateway.streaming.convert import Start, chunks_from_bytes
+from omnix_gateway.schema import OpenStreamList, StreamCancelled, StreamQuery, StreamsQuery
+from omnix_gateway.streaming.convert import Start, chunks_from_bytes, is_last
+from omnix_gateway.streaming.following import NOTHING, Seen
 from omnix_gateway.streaming.streams import Streams
 
 _YOUNG_MS: Final = 60_000
@@ -129,12 +130,21 @@ def _start_of(recorded: Recorded) -> Start | None:
     return message.start if message.HasField("start") else None
 
 
-def _last_seen(text: str | None) -> int:
+def _last_seen(text: str | None) -> Seen:
+    """An id as events have it, ``2.17``, or the number alone, which means the attempt that began the answer."""
     if not text:
-        return -1
-    if not (text.isascii() and text.isdigit()) or len(text) > 12:
-        raise invalid("'Last-Event-ID' must be the id of an event of this stream: a number.", "last_event_id")
-    return int(text)
+        return NOTHING
+    attempt, dot, seq = text.rpartition(".")
+    if not (_is_number(seq, 12) and (_is_number(attempt, 6) or not dot)):
+        raise invalid(
+            "'Last-Event-ID' must be the id of an event of this stream: two numbers with a dot between them.",
+            "last_event_id",
+        )
+    return Seen(int(attempt) if dot else None, int(seq))
+
+
+def _is_number(text: str, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 def _unknown(named: str) -> CallerError:

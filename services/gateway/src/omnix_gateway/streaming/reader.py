@@ -1,9 +1,9 @@
 """One reader of one stream: takes messages in any order, gives chunks in order, whole, or an error.
 
 Whoever publishes calls ``offer``, from the NATS callback; whoever answers the client awaits ``take``, which decodes,
-orders, fills gaps from the recording and checks the end. A message that finds nothing before it and the client ready
-goes to the client's ``Outlet`` at once and wakes no task; any other is queued. No task and no timer belongs to a chunk:
-``tick``, called once a second for each reader, does what time demands.
+orders, follows from attempt to attempt, fills gaps from the recording and checks the end. A message that finds nothing
+before it and the client ready goes to the client's ``Outlet`` at once and wakes no task; any other is queued. No task
+and no timer belongs to a chunk: ``tick``, called once a second for each reader, does what time demands.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from typing import Protocol
 from omnix_kit.errors import OmnixError, PlatformError, Reason, error_for
 
 from omnix_gateway import metrics
-from omnix_gateway.streaming.assembly import Assembly, Pieces, lost
+from omnix_gateway.streaming.assembly import Bounds, Opening, Pieces, lost
 from omnix_gateway.streaming.convert import End, Start
+from omnix_gateway.streaming.following import Following, Seen
+from omnix_gateway.streaming.silence import Silence
 
 _log = logging.getLogger(__name__)
 
 _RETRY_GAP_AFTER = 0.25
-_FIRST_PROBE_AFTER = 5.0
-_IDLE_UNLESS_TOLD = 300.0
 _TAKE_BYTES = 64 * 1024
 _TAKE_RECORDED = 64
 
@@ -82,31 +82,25 @@ class Reader:
         """Set by whoever awaits ``take``, once it has sent the stream's beginning."""
         self._recorded = recorded
         self._limits = limits
-        self._assembly = Assembly(
-            most_ahead=limits.messages,
-            most_bytes_ahead=limits.bytes,
-            late=late,
-            fail=self.fail,
-            spilled=self._want_recording,
+        self._following = Following(
+            Bounds(limits.messages, limits.bytes), late=late, fail=self.fail, wants_recording=self._want_recording
         )
+        self._silence = Silence(self.began, limits.idle_margin, limits.gap_timeout)
         self._sender_id = ""
         self._late = late
         self._surveyed = not late
-        self._idle_timeout = _IDLE_UNLESS_TOLD
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._error: OmnixError | None = None
         self._resumable = False
         self._doom: OmnixError | None = None
+        self._mendable = False
         self._waiter: asyncio.Future[None] | None = None
         self._source: AsyncGenerator[bytes, None] | None = None
         self._wants_recording = late
         self._retry_at = 0.0
-        self._gap_noticed: float | None = None
-        """By ``Listening``."""
         self._heard = self.began
         self._gave = self.began
-        self._probe_after = _FIRST_PROBE_AFTER
         self._keep_alive_due = False
 
     @property
@@ -114,17 +108,38 @@ class Reader:
         return self._error
 
     def _is_over(self) -> bool:
-        return self._error is not None or self._assembly.end is not None
+        return self._error is not None or self._following.end is not None
+
+    @property
+    def first(self) -> Opening | None:
+        """How the answer began; known when the first message was there."""
+        return self._following.first
 
     @property
     def start(self) -> Start | None:
-        """Known when the first message was there."""
-        return self._assembly.start
+        """Of the attempt that is the answer now."""
+        opening = self._following.opening
+        return None if opening is None else opening.start
 
     @property
-    def sender_id(self) -> str:
-        start = self._assembly.start
-        return self._sender_id or ("" if start is None else start.sender_id)
+    def watched(self) -> str:
+        """The process that must live for the stream to go on: who sends, or who says what follows."""
+        following = self._following
+        if following.cut is not None:
+            return following.router_id
+        opening = following.opening
+        if opening is not None:
+            return opening.start.sender_id
+        return self._sender_id if following.first is None else ""
+
+    @property
+    def cut(self) -> OmnixError | None:
+        """Why nobody sends, while it waits for what follows."""
+        return self._following.cut
+
+    def has(self, seen: Seen) -> None:
+        """Tell, before the first ``take``, what the client has already."""
+        self._following.seen = seen
 
     # What happens to the stream; called from callbacks.
 
@@ -141,7 +156,7 @@ class Reader:
             self._pass_on(data, self.outlet)
             return False
         if len(self._queue) >= self._limits.messages or self._queued + len(data) > self._limits.bytes:
-            if self._assembly.attempt is None or self._source is not None or self._wants_recording:
+            if self._following.attempt is None or self._source is not None or self._wants_recording:
                 self._queue.clear()
                 self._queued = 0
                 self._wants_recording = True
@@ -162,35 +177,34 @@ class Reader:
             self._waiter is not None
             and not self._waiter.done()
             and not self._queue
-            and self._assembly.attempt is not None
+            and self._following.is_smooth
             and self._source is None
             and not self._wants_recording
-            and self._assembly.gap_since is None
             and not self.left
         )
 
     def _pass_on(self, data: bytes, outlet: Outlet) -> None:
         """Give a message to the client here and now; its task does the rest when that is not all."""
         self._doom = None
-        self._probe_after = _FIRST_PROBE_AFTER
+        self._silence.broken()
         pieces: Pieces = []
         try:
-            self._assembly.accept(data, pieces)
+            self._following.accept(data, pieces)
             if pieces:
                 self._gave = self._heard
                 outlet.pass_on(pieces)
         except Exception:
             _log.exception("a stream failed", extra={"completion_id": self.completion_id})
-            self._assembly.end = None
+            self._following.end = None
             self.fail(error_for(Reason.INTERNAL, "OmniX failed; the log of the gateway says why."))
-        if self._assembly.end is not None or self._assembly.gap_since is not None:
+        if not self._following.is_smooth:
             self._wake()
 
     def commit(self, attempt: int, sender_id: str, idle_timeout: float | None) -> None:
         """Tell which attempt is the answer; what other attempts say is dropped."""
-        self._assembly.attempt = attempt
         self._sender_id = sender_id
-        self._idle_timeout = idle_timeout or _IDLE_UNLESS_TOLD
+        self._silence.told(idle_timeout)
+        self._following.begin(attempt)
         self._doom = None
         self._heard = self._gave = clock()
         self._wake()
@@ -205,13 +219,17 @@ class Reader:
             self._resumable = resumable
             self.failed_at = clock()
             self._queue.clear()
-            self._assembly.stop()
+            self._following.stop()
             self._wake()
 
-    def doom(self, error: OmnixError) -> bool:
-        """End the stream with an error, unless the recording has more of it. Answers whether this is news."""
+    def doom(self, error: OmnixError, *, mendable: bool = False) -> bool:
+        """End the stream with an error, unless the recording has more of it. Answers whether this is news.
+
+        :param mendable: another attempt may go on, if there is a router that hears of it.
+        """
         news = self._doom is None
-        self._doom = self._doom or error
+        if news:
+            self._doom, self._mendable = error, mendable
         self.look_into_recording()
         return news
 
@@ -235,20 +253,16 @@ class Reader:
         if now - self._gave >= self._limits.keep_alive:
             self._keep_alive_due = True
             self._wake()
-        if self._assembly.gap_since is None:
-            self._gap_noticed = None
-        else:
-            if self._gap_noticed is None:
-                self._gap_noticed = listened
-            if listened - self._gap_noticed > self._limits.gap_timeout:
-                metrics.GAPS_LOST.inc()
-                self.fail(lost("Chunks of the stream were lost."), resumable=True)
+        silence = self._silence
+        gap = self._following.gap_since is not None
+        if silence.gap_is_hopeless(gap, listened):
+            metrics.GAPS_LOST.inc()
+            self.fail(lost("Chunks of the stream were lost."), resumable=True)
+        if gap:
             return
-        silence = now - self._heard
-        if silence > self._idle_timeout + self._limits.idle_margin:
-            self.doom(lost("The stream fell silent without an end."))
-        elif silence >= self._probe_after:
-            self._probe_after *= 2
+        if silence.is_hopeless(self._heard, now):
+            self.doom(self.cut or lost("The stream fell silent without an end."))
+        elif silence.wants_probe(self._heard, now):
             self.look_into_recording()
 
     # What the client gets; called from the task that answers it.
@@ -267,7 +281,7 @@ class Reader:
                     self._take_queued(pieces)
             if pieces or self._is_over():
                 self._gave = self.gave_at = clock()
-                return Delivery(pieces, end=self._assembly.end, error=self._error, resumable=self._resumable)
+                return Delivery(pieces, end=self._following.end, error=self._error, resumable=self._resumable)
             if self._source is not None or self._begin_recording():
                 continue
             if self._queue and self._may_take():
@@ -276,6 +290,7 @@ class Reader:
                 self._keep_alive_due = False
                 self._gave = self.gave_at = clock()
                 return None
+            self._note_what_it_waits_for()
             await self._wait()
 
     def _may_take(self) -> bool:
@@ -283,11 +298,11 @@ class Reader:
         return self._surveyed and self._may_follow()
 
     def _may_follow(self) -> bool:
-        return self._assembly.attempt is not None or self._late
+        return self._following.attempt is not None or self._late
 
     def _begin_recording(self) -> bool:
         """Begin to read the recording when there is a reason to, and it is time."""
-        wanted = self._assembly.gap_since is not None or (self._wants_recording and self._may_follow())
+        wanted = self._following.gap_since is not None or (self._wants_recording and self._may_follow())
         if not wanted:
             return False
         now = clock()
@@ -296,33 +311,55 @@ class Reader:
             return False
         self._retry_at = now + _RETRY_GAP_AFTER
         self._wants_recording = False
+        self._surveyed = not self._late or self._following.attempt is not None
         self._source = self._recorded(self.completion_id)
         return True
 
     async def _take_recorded(self, source: AsyncGenerator[bytes, None], pieces: Pieces) -> None:
-        before = self._assembly.next
+        before = self._following.place
         surveys = not self._surveyed
         try:
             for _ in range(_TAKE_RECORDED):
                 data = await anext(source)
                 if surveys:
-                    self._assembly.survey(data)
+                    self._following.survey(data)
                 else:
-                    self._assembly.accept(data, pieces)
+                    self._following.accept(data, pieces)
                 if self._is_over():
                     return
         except StopAsyncIteration:
             self._source = None
             if surveys:
                 self._surveyed = True
+                self._following.surveyed()
                 self._source = self._recorded(self.completion_id)
-            elif self._assembly.next == before and not self._queue and self._doom is not None:
-                self.fail(self._doom, resumable=self._doom.reason is Reason.STREAM_LOST)
+            elif self._following.place != before:
+                self._doom = None
+            elif not self._queue and not self._wants_recording:
+                self._meet_doom()
         except PlatformError:
             self._source = None
             self._wants_recording = True  # tried again after a pause
-            if self._doom is not None:
-                self.fail(self._doom, resumable=self._doom.reason is Reason.STREAM_LOST)
+            self._meet_doom()
+
+    def _meet_doom(self) -> None:
+        """The recording has no more of the stream: it ends, or waits for the router if that may help."""
+        doom = self._doom
+        if doom is None:
+            return
+        if self._mendable and self._following.router_id and self.cut is None:
+            self._doom = None
+            self._following.break_off(doom)
+            return
+        if self.cut is not None:
+            metrics.RECOVERIES_GIVEN_UP.inc()
+        self.fail(doom, resumable=doom.reason is Reason.STREAM_LOST)
+
+    def _note_what_it_waits_for(self) -> None:
+        if self._following.is_smooth or self.cut is None:
+            self._silence.waits_since = None
+        elif self._silence.waits(clock()):
+            metrics.RECOVERY_WAITS.inc()
 
     def _take_queued(self, pieces: Pieces) -> None:
         taken = 0
@@ -330,10 +367,10 @@ class Reader:
         while queue and taken < _TAKE_BYTES and not self._is_over():
             data = queue.popleft()
             taken += len(data)
-            self._assembly.accept(data, pieces)
+            self._following.accept(data, pieces)
         if taken:
             self._queued -= taken
-            self._probe_after = _FIRST_PROBE_AFTER
+            self._silence.broken()
 
     def _wake(self) -> None:
         waiter = self._waiter

@@ -228,14 +228,18 @@ class Streams:
                 patience = self._limits.stalled_client if not self._revoked(stream) else _REVOKED_ENDS_WITHIN
                 if now - reader.failed_at > patience:
                     stream.abort()
-            elif reader.sender_id and self._senders.is_silent(reader.sender_id, stream.began, now):
+            elif reader.watched and self._senders.is_silent(reader.watched, stream.began, now):
                 self._doom(reader)
 
     def _doom(self, reader: Reader) -> None:
         if not self._listening.connected:
             # Whether the sender lives nobody knows; what it sent meanwhile can be read once the broker is back.
             reader.doom(error_for(Reason.STREAM_LOST, "The message broker is away; resume the stream later."))
-        elif reader.doom(error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent.")):
+        elif reader.cut is not None:  # the router fell silent, and nobody else says what follows
+            reader.doom(reader.cut)
+        elif reader.doom(
+            error_for(Reason.PROVIDER_CUT, "The process that sent the answer fell silent."), mendable=True
+        ):
             metrics.SENDERS_LOST.inc()
 
     @staticmethod
