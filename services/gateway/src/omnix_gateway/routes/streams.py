@@ -24,8 +24,8 @@ from omnix_gateway.identity import Identity, Role
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.routes.guards import identity_of, open_to
 from omnix_gateway.routes.plain import answered, query_of
-from omnix_gateway.schema import OpenStreamList, StreamCancelled, StreamQuery, StreamsQuery
-from omnix_gateway.streaming.convert import Start, chunks_from_bytes, is_last
+from omnix_gateway.schema import StreamCancelled, StreamQuery
+from omnix_gateway.streaming.convert import Start, chunks_from_bytes
 from omnix_gateway.streaming.following import NOTHING, Seen
 from omnix_gateway.streaming.streams import Streams
 
