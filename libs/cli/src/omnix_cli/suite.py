@@ -282,7 +282,7 @@ SERVICES: tuple[Service, ...] = (
         "router",
         _python("omnix_router"),
         ports=("grpc", "ops"),
-        environment=_service("router", _adapters),
+        environment=_service("router", _adapters, _store("router")),
         probes=(("ops", "/readyz"),),
         stops=2,
     ),
