@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from omnix_cli import announcement, environment
 from omnix_cli.app import app
@@ -60,6 +61,31 @@ def test_commands_ask_the_running_suite(real: Suite) -> None:
     assert "openai/gpt-4o" in said(real, "usage", "--since", "1h").stdout
     assert said(real, "dead", "list").stdout == "no dead messages\n"
     assert "serving" in said(real, "logs", "router").stdout
+
+
+def test_streams_are_listed_watched_and_cancelled(real: Suite) -> None:
+    assert said(real, "streams", "list").stdout == "nothing is being streamed\n"
+    key = real.admin_key
+    body = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "[[tokens=2000]] [[pace=20/s]]"}],
+        "stream": True,
+    }
+    headers = {"authorization": f"Bearer {key}"}
+    with httpx.stream("POST", f"{real.url}/v1/chat/completions", json=body, headers=headers, timeout=30) as answer:
+        stream_id = answer.headers["x-omnix-completion-id"]
+        [told] = json.loads(said(real, "streams", "list", "--json").stdout)["data"]
+        assert (told["id"], told["model"]) == (stream_id, "openai/gpt-4o")
+        assert stream_id in said(real, "streams", "list").stdout
+        assert said(real, "streams", "cancel", stream_id).stdout == f"cancelled {stream_id}\n"
+        until(lambda: said(real, "streams", "list").stdout == "nothing is being streamed\n")
+        assert said(real, "streams", "cancel", stream_id).stdout == f"{stream_id} has ended already\n"
+        assert "cancelled" in str(said(real, "streams", "watch", stream_id).exception)
+    body["messages"] = [{"role": "user", "content": "Hello!"}]
+    with httpx.stream("POST", f"{real.url}/v1/chat/completions", json=body, headers=headers, timeout=30) as answer:
+        answer.read()
+    watched = said(real, "streams", "watch", answer.headers["x-omnix-completion-id"])
+    assert watched.stdout == said(real, "chat", "Hello!").stdout
 
 
 def test_made_key_works_until_it_is_revoked(real: Suite) -> None:

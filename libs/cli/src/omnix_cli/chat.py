@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,6 +36,7 @@ class _Choice(msgspec.Struct):
 
 class _Error(msgspec.Struct):
     message: str
+    resumable: bool = False
 
 
 class _Event(msgspec.Struct):
@@ -63,7 +65,7 @@ class Turn:
     def take(self, event: _Event) -> str:
         """Note what the event tells, and return the text that it adds."""
         if event.error is not None:
-            raise ApiError(event.error.message)
+            raise (LostError if event.error.resumable else ApiError)(event.error.message)
         self.stream_id = event.id or self.stream_id
         self.model = self.model or event.model
         self.usage = event.usage or self.usage
@@ -108,9 +110,7 @@ class Chat:
         body: dict[str, object] = {"model": self.model, "messages": [*head, *said]}
         turn = Turn()
         if self.streamed:
-            for text in self._streamed(turn, {**body, "stream": True, "stream_options": {"include_usage": True}}):
-                sys.stdout.write(text)
-                sys.stdout.flush()
+            write(follow(self.gateway, turn, {**body, "stream": True, "stream_options": {"include_usage": True}}))
         else:
             response = self.gateway.response("POST", _PATH, body=body)
             turn.heads(response.headers)
@@ -119,38 +119,50 @@ class Chat:
         sys.stdout.flush()
         return turn
 
-    def _streamed(self, turn: Turn, body: Mapping[str, object]) -> Iterator[str]:
-        """The text as it comes. A connection that breaks is taken up again where it broke."""
-        for _ in range(_TIMES_RESUMED):
-            try:
-                yield from self._piece(turn, body)
-            except LostError:
-                if not turn.last_event_id:
-                    raise
-            if turn.whole:
-                return
-        raise CommandError("the connection broke too often; the answer is not whole")
 
-    def _piece(self, turn: Turn, body: Mapping[str, object]) -> Iterator[str]:
-        if turn.last_event_id:
-            request = self.gateway.stream(
-                "GET",
-                f"/v1/streams/{turn.stream_id}?include_usage=true",
-                headers={"Last-Event-ID": turn.last_event_id},
-            )
-        else:
-            request = self.gateway.stream("POST", _PATH, body=body)
-        with request as response:
-            turn.heads(response.headers)
-            for event_id, data in server_sent(response.iter_lines()):
-                if data == "[DONE]":
-                    turn.whole = True
-                    return
-                added = turn.take(self.gateway.decode(data.encode(), _Event))
-                turn.last_event_id = event_id or turn.last_event_id
-                yield added
-        if not turn.last_event_id:
-            raise CommandError("the answer broke off before it began")
+def write(texts: Iterable[str]) -> None:
+    """Write to standard output as it comes."""
+    for text in texts:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def follow(gateway: Gateway, turn: Turn, body: Mapping[str, object] | None = None) -> Iterator[str]:
+    """The text as it comes. A connection that breaks, or ends resumably, is taken up again where it broke.
+
+    :param body: what is asked; without it the turn names a stream that is there already.
+    """
+    for _ in range(_TIMES_RESUMED):
+        try:
+            yield from _piece(gateway, turn, body)
+        except LostError:
+            if not turn.stream_id:
+                raise
+        if turn.whole:
+            return
+    raise CommandError("the connection broke too often; the answer is not whole")
+
+
+def _piece(gateway: Gateway, turn: Turn, body: Mapping[str, object] | None) -> Iterator[str]:
+    if turn.stream_id:
+        request = gateway.stream(
+            "GET",
+            f"/v1/streams/{quote(turn.stream_id, safe='')}?include_usage=true",
+            headers={"Last-Event-ID": turn.last_event_id} if turn.last_event_id else None,
+        )
+    else:
+        request = gateway.stream("POST", _PATH, body=body)
+    with request as response:
+        turn.heads(response.headers)
+        for event_id, data in server_sent(response.iter_lines()):
+            if data == "[DONE]":
+                turn.whole = True
+                return
+            added = turn.take(gateway.decode(data.encode(), _Event))
+            turn.last_event_id = event_id or turn.last_event_id
+            yield added
+    if not turn.stream_id:
+        raise CommandError("the answer broke off before it began")
 
 
 def server_sent(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

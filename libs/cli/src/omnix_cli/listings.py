@@ -54,6 +54,21 @@ class NewKey(Key):
     key: str = ""
 
 
+class Stream(msgspec.Struct):
+    id: str
+    created_at: int
+    requested_model: str
+    model: str
+    attempt: int
+    key_id: str
+    user_id: str | None = None
+
+
+class StreamPage(msgspec.Struct):
+    data: list[Stream]
+    has_more: bool = False
+
+
 class Entry(msgspec.Struct):
     completion_id: str
     provider: str
@@ -157,6 +172,22 @@ def keys(found: list[Key], now: datetime) -> Table:
         expired = key.expires_at is not None and key.expires_at <= now.timestamp()
         state = "revoked" if key.revoked_at else "expired" if expired else "valid"
         table.add_row(key.id, key.name, key.role, key.hint, _day(key.created_at), _day(key.expires_at), state)
+    return table
+
+
+def streams(found: list[Stream], now: datetime) -> Table:
+    table = table_of("id", "model", "asked for", ">attempt", ">since", "key", "user")
+    for stream in found:
+        seconds = max(round(now.timestamp() - stream.created_at), 0)
+        table.add_row(
+            stream.id,
+            stream.model,
+            stream.requested_model,
+            str(stream.attempt),
+            f"{seconds} s",
+            stream.key_id,
+            stream.user_id or "",
+        )
     return table
 
 

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import UNSET
 from omnix.account.v1 import account_pb2, account_service_pb2
 from omnix.completion.v1 import completion_pb2
+from omnix.provider.v1 import stream_pb2
 from omnix.router.v1 import router_pb2
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
 from omnix_kit.convert import datetime_from, duration, error_from_proto, timestamp
@@ -130,6 +131,19 @@ def _policy(policy: OnDisconnect) -> account_pb2.DisconnectPolicy:
 
 def list_keys_to_proto(tenant_id: str, limit: int, page_token: str) -> account_service_pb2.ListKeysRequest:
     return account_service_pb2.ListKeysRequest(tenant_id=tenant_id, page_size=limit, page_token=page_token)
+
+
+def open_stream_from_proto(stream: stream_pb2.OpenStream) -> schema.OpenStream:
+    return schema.OpenStream(
+        id=f"chatcmpl-{stream.completion_id}",
+        created_at=stream.create_time.seconds,
+        requested_model=stream.requested_model,
+        model=stream.model,
+        route=stream.route or None,
+        attempt=stream.attempt,
+        key_id=stream.key_id,
+        user_id=stream.user_id or None,
+    )
 
 
 def model_from_proto(model: router_pb2.Model) -> schema.Model:

@@ -115,6 +115,17 @@ OPERATIONS: Final = (
     ),
     Operation(
         "get",
+        "/v1/streams",
+        "list_streams",
+        "Chat",
+        "List the streamed completions that are open now.",
+        schema.OpenStreamList,
+        query=schema.StreamsQuery,
+        errors=(400, 401, 403, 503),
+        description="Those of the key; for admins those of the tenant.",
+    ),
+    Operation(
+        "get",
         "/v1/streams/{stream_id}",
         "resume_stream",
         "Chat",

@@ -181,6 +181,35 @@ class UsageSummary(Struct, kw_only=True):
     data: list[UsageTotal]
 
 
+class StreamsQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which streams: all that the caller may see, or those of one key."""
+
+    key_id: str | None = None
+    limit: PageSize = 100
+
+
+class OpenStream(Struct, kw_only=True):
+    """An answer that is being streamed: `GET` it to watch, `DELETE` it to cancel. `created_at` is in seconds."""
+
+    id: str
+    object: Literal["stream"] = "stream"
+    created_at: int
+    requested_model: str
+    model: str
+    route: str | None
+    attempt: int
+    key_id: str
+    user_id: str | None
+
+
+class OpenStreamList(Struct, kw_only=True):
+    """Streams that are open now, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenStream]
+    has_more: bool
+
+
 class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """What the new key is for. `expires_at` is in seconds since 1970.
 

@@ -1,4 +1,4 @@
-"""``GET`` and ``DELETE /v1/streams/{id}``: watch, resume and cancel a streamed completion.
+"""``GET /v1/streams``, ``GET`` and ``DELETE /v1/streams/{id}``: list, watch, resume and cancel streamed completions.
 
 An id is no right: whoever may not see a stream gets the same 404 as for one that does not exist.
 """
@@ -16,6 +16,7 @@ from omnix_kit.errors import CallerError, Reason
 from omnix_kit.ids import is_id
 from omnix_kit.recording import Recorded
 
+from omnix_gateway.convert import open_stream_from_proto
 from omnix_gateway.errors import invalid
 from omnix_gateway.http.exchange import Receive, Scope, Send, exchange_of, header
 from omnix_gateway.http.server import ABORT
@@ -24,8 +25,8 @@ from omnix_gateway.identity import Identity, Role
 from omnix_gateway.routes.events import Client, begin_events, send_events
 from omnix_gateway.routes.guards import identity_of, open_to
 from omnix_gateway.routes.plain import answered, query_of
-from omnix_gateway.schema import StreamCancelled, StreamQuery
-from omnix_gateway.streaming.convert import Start, chunks_from_bytes
+from omnix_gateway.schema import OpenStreamList, StreamCancelled, StreamQuery, StreamsQuery
+from omnix_gateway.streaming.convert import Start, chunks_from_bytes, is_last
 from omnix_gateway.streaming.following import NOTHING, Seen
 from omnix_gateway.streaming.streams import Streams
 
@@ -47,7 +48,20 @@ class StreamRoutes:
         async def cancel_stream(request: Request[Any, Any, Any]) -> Response[bytes]:
             return await self._cancel(request.scope, identity_of(request))
 
-        return [resume_stream, cancel_stream]
+        @get("/v1/streams", guards=[open_to(Role.MEMBER)], name="list_streams")
+        async def list_streams(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._list(query_of(request.scope, StreamsQuery), identity_of(request))
+
+        return [list_streams, resume_stream, cancel_stream]
+
+    async def _list(self, query: StreamsQuery, identity: Identity) -> Response[bytes]:
+        """A tenant's for admins, its own for members."""
+        key_id = (query.key_id or "") if identity.role is Role.ADMIN else identity.key_id
+        if query.key_id not in (None, key_id):
+            raise CallerError("Only admins see the streams of other keys.", reason=Reason.PERMISSION_DENIED)
+        found, more = await self.streams.open_of(identity.tenant_id, key_id)
+        data = [open_stream_from_proto(stream) for stream in found[: query.limit]]
+        return answered(OpenStreamList(data=data, has_more=more or len(found) > len(data)))
 
     async def _watch(self, scope: Scope, identity: Identity) -> ASGIApp:
         query = query_of(scope, StreamQuery)
@@ -108,7 +122,7 @@ class StreamRoutes:
     async def _has_ended(self, subject: str) -> bool:
         recorded = await self.streams.recording.last(subject)
         try:
-            return recorded is not None and chunks_from_bytes(recorded.data).HasField("end")
+            return recorded is not None and is_last(chunks_from_bytes(recorded.data))
         except DecodeError:
             return False
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
@@ -18,8 +18,10 @@ from omnix_gateway import metrics
 from omnix_gateway.clients import Router
 from omnix_gateway.identity import Identity
 from omnix_gateway.policies import CONTINUE, OnDisconnect
+from omnix_gateway.streaming.convert import OpenStream as Open
 from omnix_gateway.streaming.convert import cancel_to_bytes
 from omnix_gateway.streaming.lingering import Lingering
+from omnix_gateway.streaming.listing import open_streams
 from omnix_gateway.streaming.reader import Limits, Reader, clock
 
 _log = logging.getLogger(__name__)
@@ -123,6 +125,10 @@ class Streams:
         finally:
             self._open.discard(stream)
             metrics.OPEN_STREAMS.dec()
+
+    async def open_of(self, tenant_id: str, key_id: str) -> tuple[Sequence[Open], bool]:
+        """See ``open_streams``."""
+        return await open_streams(self._messaging, tenant_id, key_id)
 
     def begun_here(self, completion_id: str) -> Identity | None:
         """Whose completion it is, when this gateway began it and still reads it."""
