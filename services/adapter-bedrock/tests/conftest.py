@@ -1,6 +1,6 @@
 import pytest
 from omnix_kit.errors import Reason
-from omnix_provider.profile import EMBEDDING, MODE, Profile, Refused, Told
+from omnix_provider.profile import CONTINUED, EMBEDDING, MODE, Profile, Refused, Told
 from omnix_provider.scenery import nats as nats
 from omnix_provider.scenery import place as place
 from omnix_provider.scenery import sandbox as sandbox
@@ -11,6 +11,7 @@ PROFILE = Profile(
     model="us.anthropic.claude-opus-4-6-v1",
     models={
         **dict.fromkeys(EMBEDDING, "cohere.embed-v4:0"),
+        **dict.fromkeys(CONTINUED, "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
         "planned_off/effort": "us.anthropic.claude-sonnet-5",
         "planned_off/switch": "us.anthropic.claude-sonnet-5",
     },

@@ -1,6 +1,6 @@
 import pytest
 from omnix_kit.errors import Reason
-from omnix_provider.profile import EMBEDDING, MODE, Profile, Refused, Told
+from omnix_provider.profile import CONTINUED, EMBEDDING, MODE, Profile, Refused, Told
 from omnix_provider.scenery import nats as nats
 from omnix_provider.scenery import place as place
 from omnix_provider.scenery import sandbox as sandbox
@@ -13,6 +13,7 @@ PROFILE = Profile(
     model="gemini-3.8-flash",
     models={
         **dict.fromkeys(EMBEDDING, "gemini-embedding-001"),
+        **dict.fromkeys(CONTINUED, "gemini-2.5-flash"),
         **dict.fromkeys(BUDGETED, "gemini-2.5-flash"),
         "planned_effort/minimal": "gemini-3-flash-preview",
         "planned_effort/xhigh": "sandbox-chat",

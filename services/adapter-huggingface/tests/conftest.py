@@ -1,5 +1,5 @@
 import pytest
-from omnix_provider.profile import BUDGET, EMBEDDING, MODE, Profile, Refused, Told
+from omnix_provider.profile import BUDGET, CONTINUED, EMBEDDING, MODE, Profile, Refused, Told
 from omnix_provider.scenery import nats as nats
 from omnix_provider.scenery import place as place
 from omnix_provider.scenery import sandbox as sandbox
@@ -10,6 +10,10 @@ PROFILE = Profile(
     model="openai/gpt-oss-120b",
     models=dict.fromkeys(EMBEDDING, "BAAI/bge-m3"),
     refused={
+        **dict.fromkeys(
+            (*CONTINUED, "beginning_not_taken"),
+            Refused("prefix", "not in the router's specification; endpoints of one's own continue answers"),
+        ),
         "alternatives": Refused("n", "not in the router's specification, and some providers ignore it"),
         "one_call_at_a_time": Refused(
             "parallel_tool_calls", "not in the router's specification, and some providers ignore it"

@@ -1,5 +1,5 @@
 import pytest
-from omnix_provider.profile import BUDGET, EMBEDDING, MODE, Profile, Refused
+from omnix_provider.profile import BUDGET, CONTINUED, EMBEDDING, MODE, Profile, Refused
 from omnix_provider.scenery import nats as nats
 from omnix_provider.scenery import place as place
 from omnix_provider.scenery import sandbox as sandbox
@@ -23,6 +23,7 @@ PROFILE = Profile(
         "planned_effort/max": "gpt-6-sol",
     },
     refused={
+        **dict.fromkeys(CONTINUED, Refused("prefix", "OpenAI continues no answer; other servers may be configured to")),
         "sampling/top_k": Refused("top_k", "OpenAI has none; other servers may be configured to take it"),
         "film": Refused("messages.0.content.1", "the format has no films"),
         "result_with_image": Refused("messages.2.content", "OpenAI takes only text from tools"),

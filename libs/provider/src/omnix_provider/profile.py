@@ -38,6 +38,8 @@ EMBEDDING: Final = (
     "left_embedding",
 )
 """Behaviours that need a model for embeddings."""
+CONTINUED: Final = ("continued/in a word", "continued/after white space")
+"""Behaviours that need a model which continues an answer."""
 BUDGET: Final = Refused("reasoning.budget_tokens", "the format knows efforts only")
 MODE: Final = Refused("mode", "only the catalogue knows what it means for a model")
 

@@ -203,12 +203,14 @@ class Place:
         request: pb.CompletionRequest | None = None,
         first_content: float = 5,
         idle: float = 5,
+        continuation: provider_service_pb2.Continuation | None = None,
     ) -> Streamed:
         streamed = self.readers.streams[made.completion_id] = Streamed(made)
         asked = provider_service_pb2.StartCompletionRequest(
             request=request or asking(),
             attempt=made,
             chunk_subject=subjects.chunks(GATEWAY, made.completion_id),
+            continuation=continuation,
         )
         asked.first_content_timeout.FromTimedelta(timedelta(seconds=first_content))
         asked.idle_timeout.FromTimedelta(timedelta(seconds=idle))
@@ -216,10 +218,15 @@ class Place:
         return streamed
 
     async def stream(
-        self, made: provider_pb2.Attempt, request: pb.CompletionRequest | None = None, **limits: float
+        self,
+        made: provider_pb2.Attempt,
+        request: pb.CompletionRequest | None = None,
+        first_content: float = 5,
+        idle: float = 5,
+        continuation: provider_service_pb2.Continuation | None = None,
     ) -> Streamed:
         """A stream until its end."""
-        streamed = await self.start_stream(made, request, **limits)
+        streamed = await self.start_stream(made, request, first_content, idle, continuation)
         await eventually(streamed.whole)
         return streamed
 

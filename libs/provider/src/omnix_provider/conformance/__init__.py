@@ -7,6 +7,7 @@ before the vendor hears of it. ``behaviours.BEHAVIOURS`` has them all, for the t
 """
 
 from omnix_provider.conformance.answers import *  # noqa: F403
+from omnix_provider.conformance.continuing import *  # noqa: F403
 from omnix_provider.conformance.conversations import *  # noqa: F403
 from omnix_provider.conformance.embeddings import *  # noqa: F403
 from omnix_provider.conformance.endings import *  # noqa: F403
