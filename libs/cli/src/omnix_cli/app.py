@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from omnix_cli import api_commands, catalogue_commands, route_commands, suite_commands
+from omnix_cli import api_commands, catalogue_commands, route_commands, stream_commands, suite_commands
 
 app = typer.Typer(
     name="omnix",
@@ -26,6 +26,7 @@ app.add_typer(api_commands.models, name="models")
 app.command()(api_commands.health)
 app.command()(api_commands.usage)
 app.add_typer(api_commands.keys, name="keys")
+app.add_typer(stream_commands.streams, name="streams")
 app.add_typer(route_commands.routes, name="routes")
 app.add_typer(catalogue_commands.catalogue, name="catalogue")
 
