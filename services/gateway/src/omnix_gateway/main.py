@@ -1,5 +1,6 @@
 """The process: what it is made of, in order."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,6 +11,12 @@ from omnix_kit.rpc import Remote
 from omnix_kit.runtime import Process, run
 
 from omnix_gateway.authentication import Authenticator
+from omnix_gateway.caching.cache import Cache
+from omnix_gateway.caching.completions import SharedCompletions, Streamed, Unary
+from omnix_gateway.caching.flights import Flights
+from omnix_gateway.caching.store import Bounds, Store
+from omnix_gateway.caching.vectors import CachedEmbeddings, Vectors
+from omnix_gateway.caching.wishes import Operator
 from omnix_gateway.chat.content.fetching import Fetching
 from omnix_gateway.chat.content.media import MediaLimits, MediaRules
 from omnix_gateway.clients import Accounts, Router, Routes, UsageMetering
@@ -19,6 +26,7 @@ from omnix_gateway.http.body import Bodies, BodyLimits
 from omnix_gateway.http.cors import Cors
 from omnix_gateway.http.door import Door
 from omnix_gateway.http.server import bind, bounded_head, http_server
+from omnix_gateway.routes.cached import CachedCompletions
 from omnix_gateway.routes.completions import Completions
 from omnix_gateway.routes.documents import document_routes
 from omnix_gateway.routes.embeddings import EmbeddingRoute
@@ -62,6 +70,13 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         streams = Streams(messaging, router, gateway_id, _reader_limits(settings), settings.sender_timeout)
         handlers = Handlers(messaging, gateway_id, streams, authenticator)
         messaging.at_connection(handlers.on_connection)
+        cache = Cache(Store(messaging, _cache_bounds(settings)), _cache_rules(settings))
+        messaging.at_connection(cache.store.on_connection)
+        stack.callback(cache.store.close)
+        chats: Flights[Unary | Streamed] = Flights(settings.join_waiters)
+        embeddings: Flights[Vectors] = Flights(settings.join_waiters)
+        stack.push_async_callback(chats.close)
+        stack.push_async_callback(embeddings.close)
         stack.callback(handlers.close)
         await stack.enter_async_context(streams.watched())
 
@@ -72,7 +87,14 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         app = application(
             [
                 Completions(
-                    router, authenticator, streams, bodies, settings.json_depth, media, Fetching(fetcher)
+                    router,
+                    authenticator,
+                    streams,
+                    bodies,
+                    settings.json_depth,
+                    media,
+                    Fetching(fetcher),
+                    CachedCompletions(cache, SharedCompletions(cache.store, chats, router, streams)),
                 ).route(),
                 EmbeddingRoute(
                     router,
@@ -81,6 +103,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     settings.embedding_limit,
                     settings.json_depth,
                     settings.stalled_client_timeout.total_seconds(),
+                    CachedEmbeddings(cache, embeddings, router),
                 ).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
@@ -140,6 +163,18 @@ def _fetch_limits(settings: Settings, places: Rules) -> FetchLimits:
         redirects=settings.fetch_redirects,
         at_once=settings.fetches_at_once,
         at_once_per_owner=settings.fetches_at_once_per_caller,
+    )
+
+
+def _cache_bounds(settings: Settings) -> Bounds:
+    return Bounds(entry=settings.cache_entry_limit, wait=settings.cache_wait.total_seconds())
+
+
+def _cache_rules(settings: Settings) -> Operator:
+    return Operator(
+        settings.cache,
+        ttl=math.ceil(settings.cache_ttl.total_seconds()),
+        max_ttl=int(settings.cache_max_ttl.total_seconds()),
     )
 
 

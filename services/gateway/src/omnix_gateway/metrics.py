@@ -27,3 +27,6 @@ RECOVERIES_GIVEN_UP = Counter(
     "omnix_stream_recoveries_given_up_total", "Streams that ended because no attempt followed the one that broke off."
 )
 KEY_CACHE = Counter("omnix_key_cache_total", "Keys looked up in the cache.", ["outcome"])
+CACHE = Counter("omnix_cache_total", "Requests that might use the cache or share an answer, by outcome.", ["outcome"])
+CACHE_STORES = Counter("omnix_cache_stores_total", "Answers that were to be kept, by what became of it.", ["outcome"])
+CACHE_ERRORS = Counter("omnix_cache_errors_total", "Look-ups that told nothing, by why.", ["why"])

@@ -8,6 +8,7 @@ from omnix_kit.settings import Duration, Port, ServiceSettings
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
+from omnix_gateway.caching.wishes import Usual
 from omnix_gateway.chat.content.media import FromAddresses
 
 _MIB = 1024 * 1024
@@ -87,6 +88,19 @@ class Settings(ServiceSettings):
     """How much longer than its sender a reader waits for the next chunk."""
     stalled_client_timeout: Duration = timedelta(seconds=30)
     """How long a client may take to read what was sent to it, before its connection is cut."""
+
+    cache: Usual = Usual.OFF
+    """What becomes of requests that say nothing of the cache: ``off``, ``join`` or ``on``."""
+    cache_ttl: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    """How long an answer is kept unless the request says it."""
+    cache_max_ttl: Duration = Field(default=timedelta(hours=24), ge=timedelta(0), le=timedelta(days=7))
+    """The longest that one is kept, whatever the request says; 0 keeps nothing."""
+    cache_entry_limit: int = Field(default=512 * 1024, ge=1024, le=4 * _MIB)
+    """Bytes of an answer that is kept."""
+    cache_wait: Duration = Field(default=timedelta(milliseconds=100), gt=timedelta(0), le=timedelta(seconds=5))
+    """How long the cache may take to answer before it is done without."""
+    join_waiters: int = Field(default=100, ge=1)
+    """Requests that may wait for the call of another one."""
 
     cors_origins: Listed = Field(default_factory=list)
     """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""

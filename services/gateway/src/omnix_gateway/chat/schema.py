@@ -271,6 +271,26 @@ class ProviderPreferences(Wire):
     allow_fallbacks: bool | None = None
 
 
+Namespace = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+
+
+class CacheWish(Wire):
+    """The directives of the header `x-omnix-cache`, in LiteLLM's words; times are in seconds.
+
+    `ttl` keeps the answer for so long; `max-age` (or `s-maxage`) takes none that is older. `no-cache` takes none at
+    all, `no-store` keeps none, `join` shares the answer of an identical request that is under way, `namespace` keeps
+    answers apart.
+    """
+
+    ttl: Annotated[int, Meta(ge=1, le=_INT32)] | None = None
+    max_age: Annotated[int, Meta(ge=0, le=_INT32)] | None = msgspec.field(default=None, name="max-age")
+    s_maxage: Annotated[int, Meta(ge=0, le=_INT32)] | None = msgspec.field(default=None, name="s-maxage")
+    no_cache: bool | None = msgspec.field(default=None, name="no-cache")
+    no_store: bool | None = msgspec.field(default=None, name="no-store")
+    join: bool | None = None
+    namespace: Namespace | None = None
+
+
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Count = Annotated[int, Meta(ge=1, le=_INT32)]
 
@@ -329,6 +349,7 @@ class ChatRequest(Wire, kw_only=True):
 
     # OmniX's own.
     timeout: Seconds | None = None
+    cache: CacheWish | bool | None = None
     mode: Literal["flash", "think", "ultra-think"] | None = None
     reasoning: ReasoningOptions | None = None
     top_k: Count | None = None

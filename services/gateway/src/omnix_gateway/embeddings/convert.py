@@ -18,6 +18,7 @@ from omnix_gateway.errors import invalid
 from omnix_gateway.preferences.convert import preferences_to_proto
 
 EmbedResponse = router_service_pb2.EmbedResponse
+ProtoRequest = pb.EmbeddingRequest
 
 _PURPOSES: Final = {
     "query": pb.PURPOSE_QUERY,

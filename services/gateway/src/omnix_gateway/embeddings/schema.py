@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from omnix_gateway.chat.schema import Name, ProviderPreferences, Seconds, Wire
+from omnix_gateway.chat.schema import CacheWish, Name, ProviderPreferences, Seconds, Wire
 
 MOST_INPUTS = 2048
 MOST_DIMENSIONS = 65_536
@@ -28,6 +28,7 @@ class EmbeddingRequest(Wire):
 
     # OmniX's own.
     timeout: Seconds | None = None
+    cache: CacheWish | bool | None = None
     metadata: dict[str, str] | None = None
     purpose: Literal["query", "document", "similarity", "classification", "clustering"] | None = None
     input_type: (

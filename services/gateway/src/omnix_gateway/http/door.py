@@ -140,6 +140,8 @@ class Door:
         for name in ("key_id", "tenant_id", "completion_id", "model", "stream_end"):
             if value := getattr(exchange, name):
                 told[name] = value
+        if exchange.cached is not None:
+            told["cache"] = str(exchange.cached)
         _log.info("request", extra=told)
 
     def cancel_what_is_in_hand(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from omnix_kit.errors import OmnixError
 
+from omnix_gateway.caching.outcomes import Cached
 from omnix_gateway.errors import refusal
 
 Scope = Any
@@ -36,6 +37,8 @@ class Exchange:
     model: str = ""
     streamed: bool = False
     stream_end: str = ""
+    cached: Cached | None = None
+    """What the cache had to do with it, where it was asked for."""
     send: Send | None = None
     """Straight to the server, past the wrappers: for the chunks of a stream."""
 

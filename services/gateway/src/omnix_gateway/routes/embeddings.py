@@ -11,6 +11,7 @@ from litestar.handlers import ASGIRouteHandler
 from omnix_kit.ids import uuid7
 
 from omnix_gateway.authentication import Authenticator
+from omnix_gateway.caching.vectors import CachedEmbeddings
 from omnix_gateway.chat.decoding import decode
 from omnix_gateway.clients import Router
 from omnix_gateway.embeddings import convert
@@ -51,6 +52,7 @@ class EmbeddingRoute:
     json_depth: int
     stalled: float
     """Seconds that a client may take to read what was sent to it, before its connection is cut."""
+    cached: CachedEmbeddings
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler, because an answer of many vectors is written in pieces."""
@@ -72,11 +74,17 @@ class EmbeddingRoute:
             exchange.completion_id = uuid7()
             exchange.model = request.model
             within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
+            wish = self.cached.cache.wish(scope, request.cache)
             asked = convert.request_to_proto(request)
             with WhileConnected(scope):
-                response = await self.router.embed(
-                    exchange.completion_id, identity.caller, asked, left(within, exchange)
-                )
+                if wish is None:
+                    response = await self.router.embed(
+                        exchange.completion_id, identity.caller, asked, left(within, exchange)
+                    )
+                else:
+                    response = await self.cached.embed(
+                        exchange, identity, asked, wish, lambda: left(within, exchange), _ID_PREFIX
+                    )
                 convert.refuse_wrong_count(response, asked)
                 patient = _Patient(send, scope[ABORT], self.stalled)
                 headers = _headers(exchange, response)
@@ -97,6 +105,7 @@ def _headers(exchange: Exchange, response: convert.EmbedResponse) -> Headers:
         ),
         *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
+        *(exchange.cached.headers if exchange.cached is not None else ()),
     ]
 
 

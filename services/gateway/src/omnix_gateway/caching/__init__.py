@@ -1,0 +1,1 @@
+"""Answers that are given again, and requests that share one."""
