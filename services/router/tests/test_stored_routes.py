@@ -14,7 +14,7 @@ from omnix.router.v1 import route_pb2 as pb
 from omnix.router.v1 import route_service_pb2 as wire
 from omnix.router.v1 import route_service_pb2_grpc
 from omnix_kit.errors import OmnixError, Reason
-from omnix_kit.testing import NatsServer, eventually, free_port
+from omnix_kit.testing import NatsServer, eventually, free_port, nats_server
 
 from .fakes import LONG, FakeAdapter, Router, running, spawn
 
@@ -303,6 +303,15 @@ async def test_deleted_route_is_gone_at_every_router(pair: Pair) -> None:
             "must be",
         ),
         (pb.Route(name="x", targets=[pb.RouteTarget(model="other/m")], deadline=Duration()), "deadline", "more than 0"),
+        (
+            pb.Route(
+                name="x",
+                targets=[pb.RouteTarget(model="other/m")],
+                rules=[pb.RouteRule(when=pb.RouteConditions(metadata=[pb.MetadataCondition(field="a")] * 2))],
+            ),
+            "rules",
+            "twice",
+        ),
     ],
 )
 async def test_bad_route_is_refused_by_field(pair: Pair, bad: pb.Route, param: str, told: str) -> None:
@@ -394,6 +403,26 @@ async def test_router_without_nats_reads_its_store(pair: Pair, tmp_path: Path, a
         router.process.kill()
         await asyncio.to_thread(router.process.wait, 10)
         await router.remote.close()
+
+
+async def test_what_was_said_while_nats_was_away_is_seen_at_the_next_connection(tmp_path: Path, adapters: str) -> None:
+    store = {"OMNIX_STORE_URL": f"sqlite://{tmp_path}/router.db", "OMNIX_ROUTES_STORE_POLL": "1h"}
+    with nats_server(tmp_path / "nats") as nats:
+        async with (
+            running(tmp_path, nats, adapters, **store) as first,
+            running(tmp_path, nats, adapters, **store) as second,
+        ):
+            one, two = Client(first), Client(second)
+            nats.kill()
+            await one.put(route("missed", "other/m"))
+            assert await one.answered_by("missed") == "other/m"
+            assert (await refused(two.answered_by("missed"))).reason is Reason.MODEL_NOT_FOUND
+            nats.start()
+
+            async def caught_up() -> bool:
+                return "missed" in await two.router.models()
+
+            await eventually(caught_up)
 
 
 async def test_router_without_a_store_shows_its_file_and_says_why_it_does_no_more(

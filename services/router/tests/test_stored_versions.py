@@ -18,7 +18,8 @@ from omnix_router.routing import Route, RouteTarget
 from omnix_router.stored.following import StoredRoutes
 from omnix_router.stored.repository import KEPT_VERSIONS, Repository
 from omnix_router.stored.versions import Action, Change, Version, written
-from omnix_store import StoreUnavailableError, open_store
+from omnix_store import Change as Edit
+from omnix_store import StoreUnavailableError, index, open_store, unique
 
 from .words import CATALOGUE
 
@@ -140,6 +141,16 @@ async def test_what_was_deleted_long_ago_is_forgotten_with_its_versions(reposito
     assert await repository.newest("r") is None
     assert await repository.earlier(gone) == []
     assert await repository.newest("there") is not None
+
+
+async def test_words_that_only_a_later_version_of_omnix_knows_stop_nothing(tmp_path: Path) -> None:
+    async with open_store(f"sqlite://{tmp_path}/routes.db") as store:
+        repository = Repository(store)
+        await repository.add(version(1))
+        known = store.collection("routes", indexes=[unique("name"), index("deleted", "time")])
+        await known.update({"name": "r"}, Edit(set={"action": "imported", "author": {"key_id": "k", "robot": "yes"}}))
+        [found] = await repository.all()
+        assert (found.change.action, found.change.author) == (Action.UPDATED, Caller("", key_id="k"))
 
 
 class Breaking(Repository):

@@ -155,7 +155,7 @@ def listed(routes: Iterable[Route]) -> Table:
         table.add_row(
             route.name,
             route.policy,
-            _targets(route.targets) + (f", {len(route.rules)} rules" if route.rules else ""),
+            _targets(route.targets) + _rules(route.rules),
             route.source,
             "" if route.version is None else str(route.version),
             "" if change is None else _time(change.time),
@@ -225,6 +225,10 @@ def _key(name: str) -> str:
 
 def _targets(targets: Sequence[Target]) -> str:
     return ", ".join(target.model + (f" x{target.weight}" if target.weight != 1 else "") for target in targets)
+
+
+def _rules(rules: Sequence[Rule]) -> str:
+    return f"; {len(rules)} rule{'s' if len(rules) > 1 else ''}" if rules else ""
 
 
 def _time(time: datetime) -> str:

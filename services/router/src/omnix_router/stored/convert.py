@@ -16,6 +16,7 @@ from omnix_router.preferring import Policy
 from omnix_router.routes_rules import RouteError, When, sticky_text
 from omnix_router.routes_table import FirstContentTable, RouteTable, RuleTable, TargetTable, duration_text
 from omnix_router.routing import Route, RouteLimits, RouteTarget
+from omnix_router.stored.errors import invalid
 from omnix_router.stored.managing import Shown
 from omnix_router.stored.versions import Action, Change, Version
 
@@ -34,7 +35,10 @@ def caller_from_proto(caller: caller_pb2.Caller) -> Caller:
 
 
 def table_from_proto(route: route_pb2.Route) -> RouteTable:
-    """As it would stand in the file; whether it is good is for the file's own code to say."""
+    """As it would stand in the file; whether it is good is for the file's own code to say.
+
+    :raises CallerError: ``INVALID_REQUEST`` for what could not stand in a file.
+    """
     return RouteTable(
         targets=_tables(route.targets),
         policy=route.policy or Policy.ORDERED.value,
@@ -114,6 +118,8 @@ def _tables(targets: Iterable[route_pb2.RouteTarget]) -> list[TargetTable | str]
 
 def _when(when: route_pb2.RouteConditions) -> When:
     metadata: dict[str, str | list[str]] = {each.field: list(each.values) for each in when.metadata}
+    if len(metadata) < len(when.metadata):
+        raise invalid("rules", "A field of the metadata stands twice among the conditions of a rule.")
     return When(
         mode=list(when.modes) or None,
         modality=list(when.modalities) or None,

@@ -5,6 +5,7 @@ in force when the call returns, the others a word later.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -126,7 +127,7 @@ class Managing:
             _expect(name, newest, asked.expected)
             version = _next(name, newest, Change(Action.DELETED, asked.author, self._now()), None)
             if await self._store(newest, version):
-                with store_errors():
+                with suppress(StoreError):  # the next deletion does it
                     await stored.repository.forget(self._now() - FORGOTTEN_AFTER)
                 return version.number
         raise _busy(name)
@@ -137,6 +138,7 @@ class Managing:
         :raises CallerError: ``NOT_FOUND``.
         """
         stored = self._needed().stored
+        await self._refresh()
         with store_errors():
             newest = await stored.repository.newest(name)
             if newest is not None:
@@ -233,16 +235,18 @@ class Managing:
     async def _store(self, newest: Version | None, version: Version) -> bool:
         kept = self._needed()
         stored = kept.stored
-        with store_errors(writing=True):
-            if newest is None:
-                done = await stored.repository.add(version)
-            else:
-                done = await stored.repository.replace(newest, version)
+        try:
+            with store_errors(writing=True):
+                if newest is None:
+                    done = await stored.repository.add(version)
+                else:
+                    done = await stored.repository.replace(newest, version)
+        finally:
+            # It may have been stored though nobody is told so: the caller left, or the store went away.
+            stored.look()
         if done:
-            try:
+            with suppress(StoreError):
                 await stored.refresh()
-            except StoreError:
-                stored.look()
             await kept.announce(version.name, version.number)
         return done
 

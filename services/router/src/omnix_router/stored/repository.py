@@ -18,6 +18,8 @@ from omnix_router.stored.versions import Action, Change, Version
 KEPT_VERSIONS: Final = 100
 """Of each route, besides the newest."""
 _AT_ONCE: Final = 500
+_ACTIONS: Final = frozenset(Action)
+_AUTHOR: Final = ("tenant_id", "team_id", "user_id", "key_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +107,18 @@ def _document(version: Version) -> dict[str, Any]:
         "action": version.change.action.value,
         "time": version.change.time,
         "restored_version": version.change.restored_version,
-        "author": {
-            "tenant_id": author.tenant_id,
-            "team_id": author.team_id,
-            "user_id": author.user_id,
-            "key_id": author.key_id,
-        },
+        "author": {field: getattr(author, field) for field in _AUTHOR},
     }
 
 
 def _version(document: Document, route_id: str | None = None) -> Version:
+    action, author = document["action"], document["author"]
     change = Change(
-        Action(document["action"]), Caller(**document["author"]), document["time"], int(document["restored_version"])
+        # A later version of OmniX may know others; for what is in force they are all the same.
+        Action(action) if action in _ACTIONS else Action.UPDATED,
+        Caller(**{field: author.get(field, "") for field in _AUTHOR}),
+        document["time"],
+        int(document["restored_version"]),
     )
     return Version(
         route_id or document["id"], document["name"], int(document["version"]), change, document["route"] or None
