@@ -162,7 +162,9 @@ def test_a_prefix_is_continued_without_doubling_the_white_space_at_its_end(data:
     answer = data.draw(TEXT)
     delivered = answer[: data.draw(st.integers(0, len(answer)))]
     continuation = Continuation(1, Way.PREFIX, delivered)
-    said = data.draw(chunks(Answer(answer.removeprefix(continuation.prefix))))
+    rest = answer.removeprefix(continuation.prefix)
+    assume(not continuation.prefix or not rest.startswith(continuation.prefix))
+    said = data.draw(chunks(Answer(rest)))
     new = told(continuation, said)
     assert delivered + put_together(new).text == answer
     assert new[-1].finish_reason is FinishReason.STOP
@@ -183,6 +185,18 @@ def test_a_prefix_is_continued_without_doubling_the_white_space_at_its_end(data:
 def test_white_space_that_the_caller_has_is_not_told_twice(delivered: str, said: list[str], whole: str) -> None:
     new = told(Continuation(1, Way.PREFIX, delivered), [*map(Chunk, said), STOP])
     assert delivered + put_together(new).text == whole
+
+
+@given(st.data())
+def test_echo_of_the_prefix_departs_before_anything_is_given(data: st.DataObject) -> None:
+    prefix = data.draw(TEXT.map(str.strip).filter(bool))
+    leaves_out = continuing(Continuation(1, Way.PREFIX, f"{prefix} "), "openai")
+    *before, last = [Chunk(piece) for piece in data.draw(pieces(prefix)) if piece]
+    assert [new for chunk in before for new in leaves_out.new(chunk)] == []
+    with pytest.raises(Departed):
+        leaves_out.new(
+            Chunk(f"{last.text} and more", finish_reason=data.draw(st.sampled_from([None, FinishReason.STOP])))
+        )
 
 
 def test_answer_that_ends_where_it_broke_off_has_only_its_finish_reason_left() -> None:

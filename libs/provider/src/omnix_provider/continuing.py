@@ -62,7 +62,7 @@ def continuing(continuation: Continuation, provider: str) -> Continuing:
     """For one attempt, whose errors name the provider."""
     match continuation.way:
         case Way.PREFIX:
-            return _Continued(continuation)
+            return _Continued(continuation, provider)
         case Way.RESTART:
             return _Restarted(continuation, provider)
         case _:
@@ -72,26 +72,42 @@ def continuing(continuation: Continuation, provider: str) -> Continuing:
 class _Continued:
     """The vendor repeats nothing, except white space at the seam, which it was not given.
 
-    It may say as much of it as it likes: what the caller has of it is not told twice.
+    It may say as much of it as it likes: what the caller has of it is not told twice. An answer that begins with all
+    that was given is refused: it may be an echo (https://github.com/SillyTavern/SillyTavern/issues/2557) or not, and
+    the caller would have a text twice, or lack one.
     """
 
-    def __init__(self, continuation: Continuation) -> None:
+    def __init__(self, continuation: Continuation, provider: str) -> None:
+        self._provider = provider
+        self._echo = _Awaited(continuation.prefix)
         self._blank = continuation.text[len(continuation.prefix) :]
-        """White space at the seam that the caller has; empty when the seam is passed."""
+        """White space at the seam that the caller has."""
         self._begun = ""
+        self._may_echo = bool(continuation.prefix)
+        self._passed = not continuation.text
+        """The seam lies behind."""
 
     def new(self, chunk: Chunk) -> Sequence[Chunk]:
-        if not self._blank:
+        if self._passed:
             return _said(chunk, chunk.text, chunk.tool_calls, chunk.refusal)
-        begun = self._begun + chunk.text
-        blank = len(begun) - len(begun.lstrip())
-        passed = bool(chunk.tool_calls or chunk.refusal or chunk.finish_reason) or blank < len(begun)
-        if not passed and blank < len(self._blank):
-            self._begun = begun
+        self._begun += chunk.text
+        waits = self._may_echo_all(chunk.text) or (len(self._begun) < len(self._blank) and not self._begun.strip())
+        if waits and not (chunk.tool_calls or chunk.refusal or chunk.finish_reason):
             return ()
-        text = begun[_overlap(self._blank, begun[:blank]) :]
-        self._blank = self._begun = ""
+        blank = self._begun[: len(self._begun) - len(self._begun.lstrip())]
+        text = self._begun[_overlap(self._blank, blank) :]
+        self._passed, self._begun = True, ""
         return _said(chunk, text, chunk.tool_calls, chunk.refusal)
+
+    def _may_echo_all(self, text: str) -> bool:
+        if self._may_echo:
+            try:
+                self._echo.new(text)
+            except _Other:
+                self._may_echo = False
+        if self._may_echo and self._echo.came:
+            raise Departed("The answer, to be continued, begins anew.", provider=self._provider)
+        return self._may_echo
 
 
 class _Restarted:
