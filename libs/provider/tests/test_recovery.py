@@ -53,6 +53,7 @@ class Vendor:
     def __init__(self) -> None:
         self.says: asyncio.Queue[Batch | OmnixError | None] = asyncio.Queue()
         self.prefixes: list[str] = []
+        self.limits: list[int | None] = []
 
     def say(self, *chunks: Chunk) -> None:
         for chunk in chunks:
@@ -70,6 +71,7 @@ class Vendor:
         self, request: CompletionRequest, attempt: Attempt, handed_over: HandedOver
     ) -> AsyncIterator[Batch]:
         self.prefixes.append(attempt.prefix)
+        self.limits.append(request.max_output_tokens)
         handed_over()
         while (said := await self.says.get()) is not None:
             if isinstance(said, OmnixError):
@@ -242,6 +244,15 @@ async def test_prefix_is_given_to_the_vendor_and_not_repeated(scene: Scene) -> N
     await scene.start(plain)
     counted = [(await scene.readers.usage_of(each)).usage.input_tokens for each in (made, plain)]
     assert counted[0] == counted[1] + 2
+
+
+@pytest.mark.parametrize(("limit", "left"), [(100, 98), (1, 1), (0, None)])
+async def test_limit_of_the_whole_answer_is_told_for_its_rest(scene: Scene, limit: int, left: int | None) -> None:
+    prefix = calls_pb.Continuation(attempt=1, kind=calls_pb.Continuation.KIND_PREFIX, text="Hello")
+    scene.vendor.say(Chunk(" world"), STOP)
+    scene.vendor.says.put_nowait(None)
+    await scene.start(following(), prefix, asking(max_output_tokens=limit or None))
+    assert scene.vendor.limits == [left]
 
 
 async def test_what_is_said_again_is_a_sign_of_life(scene: Scene) -> None:

@@ -74,8 +74,9 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             continuation_from_proto(request.continuation, attempt, asked) if request.HasField("continuation") else None,
             router_id_from_proto(request.router_id),
         )
-        if recovery.continuation is not None:
+        if recovery.continuation is not None and recovery.continuation.prefix:
             attempt = replace(attempt, prefix=recovery.continuation.prefix)
+            asked = _for_the_rest(asked, attempt.prefix)
         subject = request.chunk_subject
         if not subject.startswith(_CHUNK_SUBJECT) or not subject.endswith(f".{attempt.completion_id}"):
             raise InvalidRequest("chunk_subject is not one of this completion.", param="chunk_subject")
@@ -182,6 +183,13 @@ def _fail(started: "asyncio.Future[None]", error: OmnixError) -> None:
     if not started.done():
         started.set_exception(error)
         started.exception()  # whoever waited may have left
+
+
+def _for_the_rest(request: CompletionRequest, prefix: str) -> CompletionRequest:
+    """The caller's limit is for the whole answer, and vendors count what they add."""
+    if request.max_output_tokens is None:
+        return request
+    return replace(request, max_output_tokens=max(1, request.max_output_tokens - estimate.tokens(prefix)))
 
 
 def _or(given: Duration, default: timedelta) -> timedelta:
