@@ -180,12 +180,13 @@ class Router:
         timeout: timedelta = LONG,
         completion_id: str = "",
         request: completion_pb2.CompletionRequest | None = None,
+        chunk_subject: str = "omnix.v1.completion.chunk.g.c",
     ) -> router_service_pb2.StartCompletionResponse:
         call = router_service_pb2.StartCompletionRequest(
             completion_id=completion_id or uuid7(),
             caller=Caller(tenant_id="t", key_id="k"),
             request=asked(model, request),
-            chunk_subject="omnix.v1.completion.chunk.g.c",
+            chunk_subject=chunk_subject,
         )
         return await self.remote.call(self.stub.StartCompletion, call, timeout=timeout)
 
@@ -266,6 +267,8 @@ def spawn(folder: Path, nats_url: str, adapters: str, **variables: str) -> Route
         # Tests share a router and fail targets as they like; those about circuits say otherwise.
         "OMNIX_CIRCUIT_FAILURES": "1000",
         "OMNIX_CIRCUIT_CALLS": "100000",
+        # Fake adapters say nothing of how their streams end; those about recovery say otherwise.
+        "OMNIX_RECOVERY_COMPLETIONS": "0",
         **variables,
     }
     with log.open("wb") as out:

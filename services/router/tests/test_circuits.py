@@ -120,3 +120,31 @@ def test_no_clock_bars_a_target_for_longer_than_the_longest_wait(until: int, now
     bars = outage.bars(NOW + now, RULES)
     assert bars is (now < until <= now + RULES.longest)
     assert not (bars and outage.is_forgotten(NOW + now))
+
+
+def test_streams_that_break_off_count_though_each_had_its_first_content() -> None:
+    breaker = Breaker(RULES)
+    found = []
+    for each in range(5):
+        breaker.succeeded(NOW + each)
+        found.append(breaker.failed(F, NOW + each, NOW + each + 0.5, broke_off=True))
+    assert found == [None] * 4 + ["5 streams in a row broke off"]
+
+
+def test_whole_stream_begins_the_row_of_broken_ones_anew() -> None:
+    breaker = Breaker(RULES)
+    for each in range(12):
+        breaker.succeeded(NOW + each * 20)
+        assert breaker.failed(F, NOW + each * 20, NOW + each * 20 + 1, broke_off=True) is None
+        if each % 4 == 3:
+            breaker.ended_whole()
+
+
+def test_stream_that_breaks_off_is_one_call_in_the_share() -> None:
+    breaker = Breaker(Rules(in_a_row=1000, share=0.75))
+    found = []
+    for each in range(20):
+        breaker.succeeded(NOW + each * 0.01)
+        if each >= 5:
+            found.append(breaker.failed(F, NOW, NOW + each * 0.01, broke_off=True))
+    assert found == [None] * 14 + ["15 of 20 calls failed within 10 s"]

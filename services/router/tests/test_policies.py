@@ -31,6 +31,9 @@ def failed(target: int, reason: Reason, retry_after: float | None = None) -> Fai
     return Failure(target, reason, None if retry_after is None else timedelta(seconds=retry_after))
 
 
+REFUSED = Failure(0, Reason.UNSUPPORTED_PARAMETER, refused_prefix=True)
+TOO_LONG = Failure(0, Reason.CONTEXT_TOO_LONG, refused_prefix=True)
+MANY = Limits(attempts=5)
 LIMITED, DOWN, SILENT = Reason.RATE_LIMITED, Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_TIMEOUT
 
 TABLE = {
@@ -54,6 +57,14 @@ TABLE = {
         [failed(0, DOWN), failed(0, DOWN), failed(1, DOWN)], Try(2), limits=Limits(attempts=5)
     ),
     "5xx after a silence is the first such failure": Row([failed(0, SILENT), failed(1, DOWN)], Try(1, PAUSE)),
+    "the beginning of an answer refused begins anew at once": Row([failed(0, DOWN), REFUSED], Try(0)),
+    "the beginning refused by a barred target goes on": Row([failed(0, DOWN), REFUSED], Try(1), barred=frozenset({0})),
+    "the beginning refused for its length says nothing of windows": Row(
+        [failed(0, DOWN), TOO_LONG, failed(0, Reason.PROVIDER_DEPARTED)], Try(1), windows=(300, 100, 200), limits=MANY
+    ),
+    "the beginning refused is no try of the same": Row([REFUSED, failed(0, LIMITED, 2)], Try(0, 2 * SECOND)),
+    "the beginning refused at the last attempt gives up": Row([failed(0, DOWN), failed(0, DOWN), REFUSED], GiveUp()),
+    "departed goes on": Row([failed(0, DOWN), failed(0, Reason.PROVIDER_DEPARTED)], Try(1)),
     "reset before the first content": Row([failed(0, Reason.PROVIDER_CUT)], Try(0, PAUSE)),
     "malformed before the first content": Row([failed(0, Reason.PROVIDER_MALFORMED)], Try(0, PAUSE)),
     "adapter away counts as connect failure": Row([failed(0, Reason.UNAVAILABLE, 2)], Try(0, PAUSE)),
@@ -107,7 +118,8 @@ def test_table(row: Row) -> None:
 
 
 def test_every_reason_has_a_kind_and_callers_faults_are_final() -> None:
-    assert {kind_of(reason) for reason in Reason} == set(Kind)
+    # A refused prefix is told by the attempt, not by the reason.
+    assert {kind_of(reason) for reason in Reason} == set(Kind) - {Kind.ANEW}
     for reason in (Reason.INVALID_REQUEST, Reason.CONTENT_REFUSED, Reason.PAYLOAD_TOO_LARGE, Reason.QUOTA_EXHAUSTED):
         assert kind_of(reason) is Kind.FINAL
 

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -18,6 +18,7 @@ from omnix_kit.money import Price
 
 from omnix_router import metrics
 from omnix_router.catalogue.models import price_at
+from omnix_router.errors import PrefixRefused
 from omnix_router.health.admission import Admission, Entry
 from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
 from omnix_router.routing import Plan, Target
@@ -99,6 +100,8 @@ class Series:
     __slots__ = (
         "_attempts",
         "_barred",
+        "_called",
+        "_deadline",
         "_ends",
         "_entry",
         "_failures",
@@ -119,8 +122,9 @@ class Series:
         """Somebody wants no further attempt."""
         self._attempts = attempts
         self._limits = attempts.limits if own is None else Limits(attempts=own)
-        self._ends = ends
-        self._speeds = speeds
+        self._deadline = self._ends = ends
+        self._speeds: Speeds | None = speeds
+        self._called = 0.0
         self._failures: list[Failure] = []
         self._reports: list[Report] = []
         self._barred: set[int] = set()
@@ -141,6 +145,23 @@ class Series:
                     # None may be called, and the least bad one is, once.
                     self._barred.update(range(len(self.targets)))
             self._attempts.budget.first_call()
+            return await self._until_answered(make)
+        finally:
+            under_way.pop(self.completion_id, None)
+
+    async def after(self, broken: OmnixError, make: Callable[[Order], Awaitable[T]], until: float) -> Answered[T]:
+        """The attempt that answered broke off: make further ones until one answers.
+
+        :param until: on the monotonic clock, when even the deadline is later.
+        :raises OmnixError: the last attempt's error; ``broken`` without any further attempt.
+        """
+        self._ends = min(self._deadline, until)
+        self._speeds = None  # how long they take depends on how much was said already
+        under_way = self._attempts.under_way
+        under_way[self.completion_id] = self
+        try:
+            self._broke_off(broken)
+            await self._move_on(broken)
             return await self._until_answered(make)
         finally:
             under_way.pop(self.completion_id, None)
@@ -180,21 +201,33 @@ class Series:
     def _succeeded(self, order: Order, began: float, called: float) -> None:
         target = order.target
         self._attempts.health.succeeded(target, called, time.time())
-        ended = time.monotonic()
-        self._speeds.succeeded(target.id, ended - began, ended)
+        if self._speeds is not None:
+            ended = time.monotonic()
+            self._speeds.succeeded(target.id, ended - began, ended)
+        self._called = called
         metrics.succeeded(target.provider).inc()
         self._reports.append(Report(order.number, target.provider, target.model))
 
     def _failed(self, order: Order, failed: OmnixError, began: float, called: float) -> None:
         target, health = order.target, self._attempts.health
-        if is_slow(failed.reason):
+        if self._speeds is not None and is_slow(failed.reason):
             ended = time.monotonic()
             self._speeds.failed(target.id, ended - began, ended)
         health.failed(target, failed, called, time.time(), probe=self._entry is Entry.AS_PROBE)
         _tell(self.completion_id, order, failed)
         self._reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
-        self._failures.append(Failure(self._index, failed.reason, failed.retry_after))
-        if target.id in health.outages:
+        self._note(failed)
+
+    def _broke_off(self, broken: OmnixError) -> None:
+        target = self.targets[self._index]
+        self._attempts.health.failed(target, broken, self._called, time.time(), broke_off=True)
+        self._reports[-1] = replace(self._reports[-1], error_reason=broken.reason.value)
+        self._note(broken)
+
+    def _note(self, failed: OmnixError) -> None:
+        refused_prefix = isinstance(failed, PrefixRefused)
+        self._failures.append(Failure(self._index, failed.reason, failed.retry_after, refused_prefix))
+        if self.targets[self._index].id in self._attempts.health.outages:
             self._barred.add(self._index)
 
     async def _move_on(self, failed: OmnixError) -> None:

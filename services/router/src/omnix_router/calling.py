@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from omnix_kit.errors import OmnixError, Reason
@@ -17,6 +18,7 @@ from omnix_router.errors import may_run_on, silent, too_late
 from omnix_router.health.state import Health
 from omnix_router.patience import Patience
 from omnix_router.reasoning import Wish
+from omnix_router.recovery.delivered import Continuation, Way
 from omnix_router.routing import RouteLimits
 
 _log = logging.getLogger(__name__)
@@ -24,6 +26,25 @@ _log = logging.getLogger(__name__)
 _SLACK = timedelta(seconds=1)
 """The adapter ends a silent attempt itself; so much later the router no longer waits for it to say so."""
 _MAX_ENDINGS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What every attempt of one streamed completion is made of."""
+
+    asked: Asked
+    chunk_subject: str
+    wish: Wish
+    limits: RouteLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt that had its first content."""
+
+    started: Started
+    client: AdapterClient
+    """Where it runs."""
 
 
 class Calling:
@@ -57,42 +78,56 @@ class Calling:
                 raise too_late() from exc
             raise
 
-    def starting(
-        self, asked: Asked, chunk_subject: str, wish: Wish, limits: RouteLimits
-    ) -> Callable[[Order], Awaitable[Started]]:
-        """How the attempts of one streamed completion are made."""
+    def starting(self, streamed: Streamed, router_id: str) -> Callable[[Order], Awaitable[Begun]]:
+        """How the first attempts of one streamed completion are made.
 
-        async def start(order: Order) -> Started:
-            patience = self._patience.until_first_content(wish, order.target, limits)
-            client = self._adapters.pick(order.target.provider)
+        :param router_id: who hears how they end; empty for nobody.
+        """
+
+        async def start(order: Order) -> Begun:
             began = time.perf_counter()
-            try:
-                started = await client.start(
-                    asked,
-                    order,
-                    chunk_subject=chunk_subject,
-                    first_content_timeout=patience,
-                    idle_timeout=self.idle_timeout(limits),
-                    timeout=min(patience + _SLACK, order.remaining),
-                )
-            except asyncio.CancelledError:
-                self._end(client, asked.completion_id, order, "caller left")
-                raise
-            except OmnixError as exc:
-                if may_run_on(exc):
-                    self._end(client, asked.completion_id, order, "attempt given up")
-                if exc.reason is Reason.DEADLINE_EXCEEDED:
-                    hurried = order.remaining <= patience + _SLACK
-                    raise (too_late() if hurried else silent(order.target.provider, patience)) from exc
-                raise
+            begun = await self.start(streamed, order, router_id)
             seconds = time.perf_counter() - began
             metrics.first_content(order.target.provider).observe(seconds)
             self._health.first_content(order.target, seconds, time.time())
-            return started
+            return begun
 
         return start
 
-    def _end(self, client: AdapterClient, completion_id: str, order: Order, cause: str) -> None:
+    async def start(
+        self, streamed: Streamed, order: Order, router_id: str, continuation: Continuation | None = None
+    ) -> Begun:
+        """Make one attempt. Once it had its first content it goes on without the call."""
+        completion_id, limits, target = streamed.asked.completion_id, streamed.limits, order.target
+        patience = self._patience.until_first_content(streamed.wish, target, limits)
+        # What the caller has is said again before anything new comes; meanwhile the adapter watches for silence.
+        repeats = continuation is not None and continuation.way is Way.RESTART
+        timeout = order.remaining if repeats else min(patience + _SLACK, order.remaining)
+        client = self._adapters.pick(target.provider)
+        try:
+            started = await client.start(
+                streamed.asked,
+                order,
+                chunk_subject=streamed.chunk_subject,
+                first_content_timeout=patience,
+                idle_timeout=self.idle_timeout(limits),
+                router_id=router_id,
+                continuation=continuation,
+                timeout=timeout,
+            )
+        except asyncio.CancelledError:
+            self.end(client, completion_id, order, "caller left")
+            raise
+        except OmnixError as exc:
+            if may_run_on(exc):
+                self.end(client, completion_id, order, "attempt given up")
+            if exc.reason is Reason.DEADLINE_EXCEEDED:
+                hurried = timeout == order.remaining
+                raise (too_late() if hurried else silent(target.provider, patience)) from exc
+            raise
+        return Begun(started, client)
+
+    def end(self, client: AdapterClient, completion_id: str, order: Order, cause: str) -> None:
         """Tell the adapter, without waiting for it: the next attempt must not lose time, and it may be dead."""
         if len(self._endings) >= _MAX_ENDINGS:
             _log.error("too many attempts are being ended at once; one is left alone")

@@ -14,6 +14,8 @@ from omnix_kit.rpc import Remote
 from omnix_router.attempts import Order
 from omnix_router.convert import announcement_from_proto, attempt_to_proto
 from omnix_router.providers import Announcement
+from omnix_router.recovery.convert import continuation_to_proto
+from omnix_router.recovery.delivered import Continuation
 
 Completed = wire.CompleteResponse
 """A whole answer."""
@@ -85,6 +87,8 @@ class AdapterClient:
         chunk_subject: str,
         first_content_timeout: timedelta,
         idle_timeout: timedelta,
+        router_id: str,
+        continuation: Continuation | None,
         timeout: timedelta,
     ) -> Started:
         return await self._remote.call(
@@ -95,6 +99,8 @@ class AdapterClient:
                 chunk_subject=chunk_subject,
                 first_content_timeout=duration(first_content_timeout),
                 idle_timeout=duration(idle_timeout),
+                router_id=router_id,
+                continuation=None if continuation is None else continuation_to_proto(continuation),
             ),
             timeout=timeout,
             connect_timeout=self._connect_timeout,

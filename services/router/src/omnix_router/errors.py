@@ -2,7 +2,11 @@
 
 from datetime import timedelta
 
-from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason
+from omnix_kit.errors import CallerError, OmnixError, PlatformError, ProviderError, Reason
+
+
+class PrefixRefused(CallerError):
+    """A target did not take the beginning of an answer; it may still begin anew."""
 
 
 def silent(provider: str, waited: timedelta) -> ProviderError:

@@ -19,13 +19,16 @@ from omnix_router.catalogue.reading import IMPORTED
 from omnix_router.catalogue.refreshing import refreshed
 from omnix_router.catalogue.writing import Importer
 from omnix_router.clients import AdapterClient
-from omnix_router.handlers import Cancellations
+from omnix_router.handlers import Cancellations, Senders
 from omnix_router.health.admission import Admission
 from omnix_router.health.circuits import Rules
 from omnix_router.health.sharing import Sharing
 from omnix_router.health.state import Health
 from omnix_router.patience import Patience
 from omnix_router.policies import Limits
+from omnix_router.recovery.keeping import Answers
+from omnix_router.recovery.opened import Bounds as RecoveryBounds
+from omnix_router.recovery.recovering import Recovering
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.servicer import SERVICE, RouterServicer, register
 from omnix_router.settings import AdapterAddress, Settings
@@ -49,8 +52,11 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         sharing = Sharing(messaging, health)
         attempts = Attempts(Limits(attempts=settings.attempts), Admission(health, sharing.claim))
         calling = Calling(adapters, health, _patience(settings), settings.idle_timeout)
-        cancellations = Cancellations(messaging, attempts)
+        answers = _answers(settings, process, messaging, calling, health)
+        cancellations = Cancellations(messaging, attempts, answers)
         messaging.at_connection(cancellations.subscribe)
+        messaging.at_connection(Senders(messaging, answers, process.instance_id).subscribe)
+        messaging.at_connection(answers.connected)
         messaging.at_connection(sharing.connected)
         await stack.enter_async_context(sharing.followed())
         process.readiness.need("adapters", adapters.lacking)
@@ -62,11 +68,13 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             await stack.enter_async_context(refreshed(importer, settings.catalogue_url, settings.catalogue_refresh))
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
+        await stack.enter_async_context(answers.kept(settings.grace))
         servicer = RouterServicer(
             adapters,
             routes,
             attempts,
             calling,
+            answers,
             cancellations,
             health,
             settings.completion_deadline,
@@ -103,6 +111,15 @@ async def _managing(
     process.readiness.need("routes", stored.lacking)
     await stack.enter_async_context(stored.followed(settings.routes_store_poll))
     return Managing(routes, lambda: adapters.names, Kept(stored, words.announce, lambda: datetime.now(UTC)))
+
+
+def _answers(settings: Settings, process: Process, messaging: Messaging, calling: Calling, health: Health) -> Answers:
+    router_id = process.instance_id
+    bounds = RecoveryBounds(settings.recovery_completions, settings.recovery_bytes)
+    recovering = Recovering(
+        messaging, calling, router_id, settings.recoveries_at_once, lambda: process.readiness.stopping
+    )
+    return Answers(messaging, calling, health, recovering, router_id, bounds, settings.sender_timeout)
 
 
 def _clients(settings: Settings, stack: AsyncExitStack) -> list[AdapterClient]:

@@ -27,6 +27,25 @@ CREDENTIALS_FAILED = Counter(
     ["provider", "reason"],
 )
 ABANDONED = Counter("omnix_router_abandoned_attempts_total", "Attempts that were told to end.", ["provider"])
+RECOVERABLE = Gauge("omnix_router_recoverable_answers", "Streamed answers that another attempt could go on with.")
+UNRECOVERABLE = Counter(
+    "omnix_router_unrecoverable_answers_total",
+    "Streamed answers that no other attempt could go on with if they broke off, by why.",
+    ["why"],
+)
+BROKEN = Counter(
+    "omnix_router_broken_attempts_total", "Attempts that broke off after their first content.", ["provider", "reason"]
+)
+RECOVERIES = Counter(
+    "omnix_router_recoveries_total",
+    "Answers that broke off, by how they went on last and by what came of it.",
+    ["kind", "outcome"],
+)
+RECOVERY_SECONDS = Histogram(
+    "omnix_router_recovery_seconds",
+    "From the word that an attempt broke off until readers were told which one goes on.",
+    buckets=SECONDS,
+)
 CIRCUITS_NOT_CLOSED = Gauge("omnix_router_circuits_not_closed", "Targets whose circuit is open or half open.")
 CIRCUIT_CHANGES = Counter(
     "omnix_router_circuit_changes_total", "Circuits that this router opened or closed.", ["provider", "change"]

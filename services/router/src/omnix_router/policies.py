@@ -1,4 +1,4 @@
-"""What happens after an attempt failed before its first content. Pure: no clock, no chance, no counting of its own.
+"""What happens after an attempt failed. Pure: no clock, no chance, no counting of its own.
 
 ========================================================  ==========================================================
 failure                                                   next step
@@ -12,8 +12,12 @@ provider quota used up, credential refused                next target; the crede
 context too long                                          next target with a larger context, else the caller
 the provider does not know the model                      next target, else the caller
 a defect of OmniX                                         next target, else the caller
+an answer begun anew became another one                   next target, else the caller
+it did not take the beginning of an answer                same target at once, which begins anew
 400, content refused, anything else the caller must mend  the caller
 ========================================================  ==========================================================
+
+An attempt that broke off after its first content is a failure like any other.
 """
 
 from collections.abc import Sequence, Set
@@ -37,6 +41,8 @@ class Kind(Enum):
     TOO_LONG = auto()
     ELSEWHERE = auto()
     """Only another target can help."""
+    ANEW = auto()
+    """The same target may begin anew."""
     FINAL = auto()
     """Only the caller can help."""
 
@@ -77,6 +83,12 @@ class Failure:
     """Index in the plan's targets."""
     reason: Reason
     retry_after: timedelta | None = None
+    refused_prefix: bool = False
+    """The target was given the beginning of an answer, and did not take it."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.ANEW if self.refused_prefix else kind_of(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +152,11 @@ def _step(
     barred: Set[int],
 ) -> Try | GiveUp:
     last = failures[-1]
-    kind = kind_of(last.reason)
+    kind = last.kind
     if len(failures) >= limits.attempts or remaining <= timedelta(0) or kind is Kind.FINAL:
         return GiveUp()
+    if kind is Kind.ANEW and last.target not in barred:
+        return Try(last.target)
     if kind in (Kind.LIMITED, Kind.PASSING) and last.target not in barred:
         pause = _pause_before_same(failures, kind, jitter, limits)
         if pause is not None and pause < remaining:
@@ -153,12 +167,12 @@ def _step(
 
 def _pause_before_same(failures: Sequence[Failure], kind: Kind, jitter: float, limits: Limits) -> timedelta | None:
     """How long to wait before the same target is tried again; None when it is not."""
-    *earlier, last = failures
+    *earlier, last = [failure for failure in failures if failure.kind is not Kind.ANEW]
     if any(failure.target == last.target for failure in earlier):
         return None
     if kind is Kind.LIMITED and last.retry_after is not None:
         return last.retry_after if last.retry_after <= limits.affordable_delay else None
-    if any(kind_of(failure.reason) in (Kind.LIMITED, Kind.PASSING) for failure in earlier):
+    if any(failure.kind in (Kind.LIMITED, Kind.PASSING) for failure in earlier):
         return None
     return limits.shortest_pause + (limits.longest_pause - limits.shortest_pause) * jitter
 
@@ -166,7 +180,7 @@ def _pause_before_same(failures: Sequence[Failure], kind: Kind, jitter: float, l
 def _next_target(failures: Sequence[Failure], windows: Sequence[int], barred: Set[int]) -> int | None:
     passed = {failure.target for failure in failures} | barred
     # Once the prompt was found too long for a window, no smaller one can hold it, whatever failed since.
-    floor = max((windows[f.target] for f in failures if kind_of(f.reason) is Kind.TOO_LONG), default=None)
+    floor = max((windows[f.target] for f in failures if f.kind is Kind.TOO_LONG), default=None)
     for index, window in enumerate(windows):
         if index not in passed and (floor is None or window > floor):
             return index

@@ -17,7 +17,7 @@ from omnix_kit.rpc import Register, remaining
 from omnix_router import fitting, listing, metrics
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
-from omnix_router.calling import Calling
+from omnix_router.calling import Calling, Streamed
 from omnix_router.choosing.auto import is_auto
 from omnix_router.choosing.chooser import Chooser
 from omnix_router.choosing.convert import request_from_proto, requirements_from_proto, selection_to_proto
@@ -41,6 +41,7 @@ from omnix_router.health import reporting, state
 from omnix_router.health.convert import report_to_proto
 from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
 from omnix_router.reasoning import Wish
+from omnix_router.recovery.keeping import Answers
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.routing import Circumstances, Plan, Target, parted, plan, plan_all, preferred
 from omnix_router.selection import Health
@@ -61,6 +62,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         routes: RoutesInForce,
         attempts: Attempts,
         calling: Calling,
+        answers: Answers,
         cancellations: Cancellations,
         health: state.Health,
         deadline: timedelta,
@@ -71,6 +73,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._routes = routes
         self._attempts = attempts
         self._calling = calling
+        self._answers = answers
         self._cancellations = cancellations
         self._health = health
         self._deadline = deadline
@@ -104,15 +107,14 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     ) -> wire.StartCompletionResponse:
         asked = Asked(_id(request.completion_id), request.caller, request.request)
         chosen, wish = self._chosen(asked, self._streamed, streamed=True)
-        start = self._calling.starting(asked, request.chunk_subject, wish, chosen.limits)
         series = self._attempts.begin(asked.completion_id, chosen, self._until(chosen, context), self._streamed)
-        answered = await series.first(start)
+        answered = await self._answers.start(series, Streamed(asked, request.chunk_subject, wish, chosen.limits))
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
             model=answered.order.target.id,
             attempts=reports_to_proto(answered.reports),
-            sender_id=answered.answer.sender_id,
-            sandbox=answered.answer.sandbox,
+            sender_id=answered.answer.started.sender_id,
+            sandbox=answered.answer.started.sandbox,
             idle_timeout=duration(self._calling.idle_timeout(chosen.limits)),
             reasoning=_reasoning(answered.order.target),
             route=answered.order.target.route,

@@ -85,6 +85,14 @@ class Settings(ServiceSettings):
     idle_timeout: Wait = timedelta(seconds=60)
     strict_reasoning: bool = False
 
+    recovery_completions: int = Field(default=10_000, ge=0, le=1_000_000)
+    """Streamed answers that are kept track of, so that another attempt can go on when they break off."""
+    recovery_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    """Of their requests, as they travel."""
+    recoveries_at_once: int = Field(default=64, ge=1, le=4096)
+    sender_timeout: Wait = timedelta(seconds=5)
+    """Silence after which the process that sends a stream counts as dead."""
+
     circuit_failures: int = Field(default=5, ge=1, le=1000)
     """In a row, after which a target is not called."""
     circuit_share: float = Field(default=0.5, gt=0, le=1)

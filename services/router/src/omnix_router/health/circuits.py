@@ -6,6 +6,7 @@ What an attempt says of its target:
 outcome                                                  failures in a row    share of failures
 =======================================================  ===================  ==================
 it answered; of a stream: its first content came         begins anew          a call
+a stream broke off after its first content               one more, apart      its call failed
 5xx, 529, reset, cut, silence, malformed                 one more             a call that failed
 credential refused, provider's quota used up             one more             a call that failed
 429 with ``Retry-After``                                 one more             a call
@@ -14,6 +15,8 @@ what the caller must mend, context too long, unknown     says nothing         sa
 model, cancelled, the caller's deadline
 OmniX: adapter away or overloaded, a defect              says nothing         says nothing
 =======================================================  ===================  ==================
+
+Streams that broke off are counted apart, until one comes to its end: the first content of the next says little.
 
 A circuit opens after so many failures in a row, or when such a share of enough calls of the last seconds failed. It is
 open for the cooldown, longer when the vendor's ``Retry-After`` says so; when a 429 opened it, as long as that one says.
@@ -128,12 +131,13 @@ class Tally:
         self._calls = [0] * self._slots
         self._failures = [0] * self._slots
 
-    def add(self, failed: bool, now: float) -> None:
+    def add(self, failed: bool, now: float, *, calls: int = 1) -> None:
+        """:param calls: 0 for a failure of a call that was added before."""
         time = int(now / self._width)
         slot = time % self._slots
         if self._times[slot] != time:
             self._times[slot], self._calls[slot], self._failures[slot] = time, 0, 0
-        self._calls[slot] += 1
+        self._calls[slot] += calls
         self._failures[slot] += failed
 
     def total(self, now: float) -> tuple[int, int]:
@@ -146,17 +150,19 @@ class Tally:
 class Breaker:
     """Counts one target's outcomes and says when its circuit opens."""
 
-    __slots__ = ("_in_a_row", "_recent", "_rules", "_since")
+    __slots__ = ("_broken", "_in_a_row", "_recent", "_rules", "_since")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._recent = Tally(rules.window, 10)
         self._in_a_row = 0
+        self._broken = 0
         self._since = 0.0
 
     def begin_anew(self, now: float) -> None:
         """The circuit opened or closed: what began before says nothing any more."""
         self._in_a_row = 0
+        self._broken = 0
         self._recent.clear()
         self._since = now
 
@@ -164,15 +170,28 @@ class Breaker:
         self._in_a_row = 0
         self._recent.add(False, now)
 
-    def failed(self, bearing: Bearing, began: float, now: float) -> str | None:
-        """Why the circuit opens; None when it stays closed."""
+    def ended_whole(self) -> None:
+        """A stream came to its end."""
+        self._broken = 0
+
+    def failed(self, bearing: Bearing, began: float, now: float, *, broke_off: bool = False) -> str | None:
+        """Why the circuit opens; None when it stays closed.
+
+        :param broke_off: the attempt had its first content, and was counted as a success then. The next one's first
+            content says nothing against it, so these are counted apart, until one ends whole.
+        """
         if bearing is Bearing.NOTHING or began < self._since <= now:
             return None
         rules = self._rules
-        self._in_a_row += 1
-        self._recent.add(bearing is Bearing.FAILURE, now)
+        if broke_off:
+            self._broken += 1
+        else:
+            self._in_a_row += 1
+        self._recent.add(bearing is Bearing.FAILURE, now, calls=0 if broke_off else 1)
         if self._in_a_row >= rules.in_a_row:
             return f"{self._in_a_row} failures in a row"
+        if self._broken >= rules.in_a_row:
+            return f"{self._broken} streams in a row broke off"
         calls, failures = self._recent.total(now)
         if bearing is Bearing.FAILURE and calls >= rules.of_at_least and failures >= calls * rules.share:
             return f"{failures} of {calls} calls failed within {rules.window:g} s"

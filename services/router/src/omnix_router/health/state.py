@@ -122,7 +122,22 @@ class Health:
             self._tell(outage, fleet.closed(target.model, self.router, began, now))
             metrics.CIRCUIT_CHANGES.labels(target.provider, "closed").inc()
 
-    def failed(self, target: Target, error: OmnixError, began: float, now: float, *, probe: bool = False) -> None:
+    def ended_whole(self, target: Target) -> None:
+        """A stream came to its end."""
+        if (seen := self._seen.get(target.id)) is not None:
+            seen.breaker.ended_whole()
+
+    def failed(
+        self,
+        target: Target,
+        error: OmnixError,
+        began: float,
+        now: float,
+        *,
+        probe: bool = False,
+        broke_off: bool = False,
+    ) -> None:
+        """:param broke_off: it was told as a success when its first content came."""
         bearing = bearing_of(error.reason, error.retry_after)
         if kind_of(error.reason) is Kind.CREDENTIAL:
             self._refusals.setdefault(target.provider, Refusal(now, target.model, error.reason))
@@ -131,13 +146,13 @@ class Health:
                 self.gave_up(target, now)
             return
         seen = self._seen.get(target.id) or self._begin(target)
-        seen.tally.add(bearing is Bearing.FAILURE, now)
+        seen.tally.add(bearing is Bearing.FAILURE, now, calls=0 if broke_off else 1)
         known = self.outages.get(target.id)
         if known is not None:
             if probe and known.prober == self.router:
                 self._open(target, error, bearing, known.since, "the probe failed", now)
             return
-        if why := seen.breaker.failed(bearing, began, now):
+        if why := seen.breaker.failed(bearing, began, now, broke_off=broke_off):
             self._open(target, error, bearing, now, why, now)
             metrics.CIRCUIT_CHANGES.labels(target.provider, "opened").inc()
 
@@ -212,7 +227,8 @@ class Health:
             return Figures()
         calls, failures = seen.tally.total(now)
         times = sorted(seconds for time, seconds in seen.first_content if now - WINDOW < time <= now)
-        return Figures(calls, failures, tuple(times))
+        # Of a stream that broke off late, the call may lie before the window.
+        return Figures(calls, min(failures, calls), tuple(times))
 
     def _open(self, target: Target, error: OmnixError, bearing: Bearing, since: float, why: str, now: float) -> None:
         outage = Outage(
