@@ -50,6 +50,8 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
     """Runs after StartCompletion was answered."""
     hold: asyncio.Event | None = None
     """Complete and StartCompletion wait for it."""
+    router_id: str = ""
+    """Who hears how streamed attempts end; nobody unless set."""
     sandbox: bool = False
     idle_timeout: float = 30
     completion: pb.Completion | None = None
@@ -86,6 +88,7 @@ class FakeRouter(router_service_pb2_grpc.RouterServiceServicer):
         self.started.append(request)
         await self._wait(request.completion_id)
         publisher = Publisher(self.messaging, request)
+        publisher.router_id = self.router_id
         self.publishers.append(publisher)
         if self.before is not None:
             await self.before(publisher)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 
@@ -14,15 +15,16 @@ BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "
 
 
 @asynccontextmanager
-async def asked(gateway: Gateway, headers: dict[str, str] | None = None) -> AsyncIterator[httpx.Response]:
-    async with gateway.http.stream("POST", "/v1/chat/completions", json=BODY, headers=headers) as response:
+async def asked(gateway: Gateway, headers: dict[str, str] | None = None, **more: Any) -> AsyncIterator[httpx.Response]:
+    body = {**BODY, **more}
+    async with gateway.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
         assert response.status_code == 200, await response.aread()
         yield response
 
 
-async def answer_of(gateway: Gateway) -> list[Event]:
+async def answer_of(gateway: Gateway, **more: Any) -> list[Event]:
     async with asyncio.timeout(15):
-        async with asked(gateway) as response:
+        async with asked(gateway, **more) as response:
             return await all_events(response)
 
 
