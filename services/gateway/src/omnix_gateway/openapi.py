@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from omnix_gateway import schema
+from omnix_gateway.caching.wishes import HEADER as CACHE
 from omnix_gateway.chat.answer import ChatCompletion
 from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.chat.sse import ErrorEvent
@@ -65,9 +66,21 @@ _COMPLETION_HEADERS: Final = (
     Header("x-omnix-policy", "How it ordered its targets: `ordered`, `weighted`, `cheapest`, `fastest`, `balanced`."),
     Header("x-omnix-sandbox", "`true` when the sandbox answered in place of the vendor."),
     Header("openai-processing-ms", "Time to the answer's beginning."),
+    Header(
+        CACHE,
+        "Where the request or the operator wishes something of the cache: `hit`, `miss`, `joined` (the answer to an "
+        "identical request that was under way), or `bypass`.",
+    ),
+    Header("age", "How many seconds a `hit` is old."),
+    Header("x-omnix-cache-source", "Whose answer a `hit` was first, the id that the ledger knows."),
 )
 
 _TIMEOUT_HEADER: Final = Header(TIMEOUT, "How long the caller waits for the answer or its first content, in seconds.")
+_CACHE_HEADER: Final = Header(
+    CACHE,
+    "What may be answered from the cache and kept in it, comma separated: `on`, `off`, `ttl=<seconds>`, "
+    "`max-age=<seconds>`, `no-cache`, `no-store`, `join`, `namespace=<name>`. The field `cache` says the same.",
+)
 _REASONING_HEADERS: Final = (
     Header("x-omnix-mode", "The compute mode that was honoured."),
     Header(
@@ -97,6 +110,7 @@ OPERATIONS: Final = (
         headers=(
             Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),
             _TIMEOUT_HEADER,
+            _CACHE_HEADER,
         ),
         answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS),
     ),
@@ -110,7 +124,7 @@ OPERATIONS: Final = (
         body=EmbeddingRequest,
         errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
         description="One vector for each input, in their order.",
-        headers=(_TIMEOUT_HEADER,),
+        headers=(_TIMEOUT_HEADER, _CACHE_HEADER),
         answer_headers=_COMPLETION_HEADERS,
     ),
     Operation(

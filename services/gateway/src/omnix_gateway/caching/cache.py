@@ -15,7 +15,7 @@ from omnix_gateway.chat.schema import CacheWish
 from omnix_gateway.http.exchange import Exchange, Scope, header
 
 _HEADER: Final = HEADER.encode()
-_HASHED_HERE: Final = 1024 * 1024
+_HASHED_HERE: Final = 256 * 1024
 """Bytes; more would hold everybody up for milliseconds."""
 CALLS_OF_OTHERS: Final = 3
 """For so many a request waits, one after the other, before it makes its own."""

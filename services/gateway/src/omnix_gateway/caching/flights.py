@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_KEPT_AT_ONCE: Final = 64
+_KEPT_AT_ONCE: Final = 256
 _OF_THE_KEY: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED, Reason.KEY_REVOKED, Reason.QUOTA_EXHAUSTED, Reason.RATE_LIMITED}
 )

@@ -81,10 +81,15 @@ class Store:
             return message.data, ""
         return None, "" if status == _NOT_FOUND else "away"
 
+    def fits(self, size: int) -> bool:
+        """Whether an answer of so many bytes is kept; one that is not is counted."""
+        if size > self.bounds.entry:
+            metrics.CACHE_STORES.labels("too-large").inc()
+        return size <= self.bounds.entry
+
     async def put(self, tenant_id: str, key: bytes, body: bytes, ttl: int, completion_id: str) -> None:
         """Keep an answer for ``ttl`` seconds in place of the one before."""
-        if len(body) > self.bounds.entry:
-            metrics.CACHE_STORES.labels("too-large").inc()
+        if not self.fits(len(body)):
             return
         if not await self._is_ensured():
             metrics.CACHE_STORES.labels("failed").inc()

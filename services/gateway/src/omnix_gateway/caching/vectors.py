@@ -11,7 +11,7 @@ from omnix_gateway.caching.convert import EmbedResponse, vectors_from_bytes, vec
 from omnix_gateway.caching.flights import Flight, Flights, LeaderLost
 from omnix_gateway.caching.wishes import Wish
 from omnix_gateway.clients import Router
-from omnix_gateway.embeddings.convert import ProtoRequest
+from omnix_gateway.embeddings.convert import ProtoRequest, refuse_wrong_count
 from omnix_gateway.http.exchange import Exchange
 from omnix_gateway.identity import Identity
 
@@ -64,15 +64,24 @@ class CachedEmbeddings:
         exchange.completion_id = own_id
         cache.called(exchange, wish)
         within = left()
-        call = self.router.embed(own_id, identity.caller, asked, within)
+        call = self._call(own_id, identity, asked, within)
         flight = Flight(key, own_id, identity, call, hurried=within is not None)
         self.flights.begin(flight, shared=wish.joins, keep=self._keep)
         with flight.boarded(wish.ttl):
             return await flight.outcome()
 
+    async def _call(
+        self, completion_id: str, identity: Identity, asked: ProtoRequest, within: timedelta | None
+    ) -> EmbedResponse:
+        response = await self.router.embed(completion_id, identity.caller, asked, within)
+        refuse_wrong_count(response, asked)
+        return response
+
     def _under_way(self, key: bytes, wish: Wish) -> Vectors | None:
         return self.flights.find(key) if wish.joins else None
 
     async def _keep(self, flight: Vectors) -> None:
-        body = vectors_to_bytes(flight.task.result())
-        await self.cache.store.put(flight.leader.tenant_id, flight.key, body, flight.ttl, flight.completion_id)
+        response, store = flight.task.result(), self.cache.store
+        if store.fits(response.ByteSize()):
+            body = vectors_to_bytes(response)
+            await store.put(flight.leader.tenant_id, flight.key, body, flight.ttl, flight.completion_id)

@@ -8,7 +8,7 @@ from omnix_gateway.http.exchange import Scope, Send
 _EXPOSED: Final = (
     b"x-request-id, x-omnix-completion-id, x-omnix-model, x-omnix-attempts, x-omnix-attempt-errors, x-omnix-cost, "
     b"x-omnix-cost-micros, x-omnix-sandbox, x-omnix-mode, x-omnix-reasoning, x-omnix-reasoning-note, "
-    b"openai-processing-ms, retry-after, etag"
+    b"x-omnix-cache, x-omnix-cache-source, age, openai-processing-ms, retry-after, etag"
 )
 
 
