@@ -1,4 +1,4 @@
-"""Writes the table of faults as a page: ``cd tests && python -m e2e.fault_page``."""
+"""Writes the tables of faults as a page: ``cd tests && python -m e2e.fault_page``."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -17,6 +17,7 @@ from e2e.fault_table import (
     Vendor,
     Whole,
 )
+from e2e.rescue_table import BEFORE, CONTINUED, MIDDLE, End, Rescue
 
 PAGE = Path(__file__).with_name("FAULTS.md")
 
@@ -31,6 +32,12 @@ _PARTS: Sequence[tuple[str, Sequence[Fault]]] = (
     ("The vendor does not accept the request", REFUSALS),
     ("The connection", CONNECTIONS),
     ("What is sent", CONTENTS),
+)
+
+_RESCUES: Sequence[tuple[str, Sequence[Rescue]]] = (
+    ("Before the first content", BEFORE),
+    ("In the middle; the other gives the whole answer again", MIDDLE),
+    ("In the middle; the other continues, refuses to, or says something else", CONTINUED),
 )
 
 
@@ -50,9 +57,9 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "- A fault is in the words of the [sandbox](../../libs/sandbox/README.md); `after-5` is after five tokens."
     yield (
-        "- The model is the only target of its route, so ×1 and ×2 are how often the vendor is called: by the "
-        "[router's rules](../../services/router/README.md#after-a-failure) the same target is tried once more, "
-        "or not at all. A route with more targets goes on to the next one where the router's rules say so."
+        "- In the first tables the model is the only target of its route, so ×1 and ×2 are how often the vendor is "
+        "called: by the [router's rules](../../services/router/README.md#after-a-failure) the same target is tried "
+        "once more, or not at all."
     )
     yield "- An error after the first token ends the stream as an event, with status 200 and without a finish reason."
     yield f"- ⏱ is asked for by a route with short limits: {_limits()}. A unary answer knows none but the deadline."
@@ -67,6 +74,35 @@ def _lines() -> Iterator[str]:
         yield "|---|---|---|---|"
         for fault in part:
             yield from _rows(fault)
+    yield from _rescues()
+
+
+def _rescues() -> Iterator[str]:
+    yield ""
+    yield "## Another target stands by"
+    yield ""
+    yield (
+        "Written from `rescue_table.py`; `test_rescue.py` holds the suite to it, at the caller, in the ledger and at "
+        "both vendors. The calls are those of the target that fails, and of the other one. Before its first content an "
+        "attempt has told nothing; after it the next attempt goes on with what the caller has, or gives it again and "
+        "it is left out."
+    )
+    for title, part in _RESCUES:
+        yield ""
+        yield f"### {title}"
+        yield ""
+        yield "| fault | the vendor | calls | unary | streamed |"
+        yield "|---|---|---|---|---|"
+        for rescue in part:
+            unary = "" if rescue.unary is None else _ended(rescue.unary, rescue.code)
+            yield (
+                f"| `{rescue.words}` | {rescue.what} | {rescue.calls} + {rescue.others} | {unary} | "
+                f"{_ended(rescue.end, rescue.code)} |"
+            )
+
+
+def _ended(end: End, code: str) -> str:
+    return f"{end.value}: `{code}`" if code else end.value
 
 
 def _limits() -> str:

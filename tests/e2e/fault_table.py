@@ -42,10 +42,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Broken:
-    """A stream's beginning, then an error event; no finish reason and no end marker."""
+    """A stream's beginning, then an error event; no finish reason and no end marker.
+
+    The target is tried once more, and fails in the same way before it says anything new.
+    """
 
     code: str
-    calls: int = 1
+    calls: int = 2
 
 
 Seen = Whole | Refused | Broken
@@ -229,7 +232,7 @@ CONNECTIONS = (
     Fault("cut-after-5", "closes the connection in the middle", twice(CUT), Broken("provider_cut")),
     Fault("cut-after-5-rst", "the same, by a reset", twice(CUT), Broken("provider_cut")),
     Fault("stall", "falls silent before the first token, unary in the middle", TOO_LATE, SILENT, impatient=True),
-    Fault("stall-after-5", "falls silent in the middle", TOO_LATE, Broken("provider_timeout"), impatient=True),
+    Fault("stall-after-5", "falls silent in the middle", TOO_LATE, Broken("provider_timeout", 1), impatient=True),
     Fault("stall-after-5-for-300ms", "falls silent for a moment; unary it then breaks off", twice(CUT), WHOLE),
     Fault("hang", "sends all but the end, and leaves the body open; unary only half", TOO_LATE, WHOLE, impatient=True),
     Fault("hang-done", "sends all, and leaves the body open; unary only half", TOO_LATE, WHOLE, impatient=True),

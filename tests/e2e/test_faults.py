@@ -183,13 +183,13 @@ def _seen(cell: Cell, answer: Stream, calls: int) -> Seen:
         assert error["message"]
         return Refused(answer.status, error["code"], _retry_after(answer.headers), calls)
     assert answer.headers["x-omnix-model"] == f"{cell.vendor}/{cell.model}"
-    assert answer.headers["x-omnix-attempts"] == str(calls)
     if answer.errors:
         [error] = answer.errors
         assert answer.text
         assert text.startswith(answer.text)
         assert (answer.finish_reasons, answer.done) == ([], False)
         return Broken(error["code"], calls)
+    assert answer.headers["x-omnix-attempts"] == str(calls)
     assert answer.done
     assert answer.finish_reasons == ["stop"]
     if cell.fault.words == "huge":
