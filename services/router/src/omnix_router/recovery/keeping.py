@@ -27,8 +27,8 @@ _TICK = 1.0
 _LOOK_AFTER_IDLE = 10.0
 """Seconds beyond the idle limit after which an open answer is looked up: its end may have been told and not heard."""
 _LOOK_AT_MOST_EVERY = 60.0
-_LOOKS_AFTER_CONNECTION = 3
-_LOOK_AGAIN_AFTER = 5.0
+_LOOKS_AFTER_CONNECTION = 4
+_LOOK_AGAIN_AFTER = 2.0
 """After a connection: senders publish again what the broker may have lost, and that takes a moment."""
 _LOOKS_AT_ONCE = 16
 _GIVE_UP_WITHIN = 3.0
@@ -161,15 +161,19 @@ class Answers:
         try:
             yield
         finally:
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+            await self._finished(grace.total_seconds())
             for task in self._tasks:
                 task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=_GIVE_UP_WITHIN)
+            await self._finished(_GIVE_UP_WITHIN)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _finished(self, within: float) -> None:
+        """Wait until no recovery is under way, also none that began meanwhile."""
+        ends = time.monotonic() + within
+        while self._tasks and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
 
     async def _beat(self) -> None:
         subject = subjects.sender_heartbeat(self._router_id)
