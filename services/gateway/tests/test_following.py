@@ -29,6 +29,9 @@ class Reading:
     def text(self) -> str:
         return "".join(chunk.text for _, _, chunks in self.pieces for chunk in chunks)
 
+    def waits_because(self) -> OmnixError | None:
+        return self.following.cut
+
     @property
     def is_over(self) -> bool:
         return bool(self.errors) or self.following.end is not None
@@ -239,9 +242,9 @@ def test_a_sender_that_comes_back_is_waited_for_no_more() -> None:
     reading.hear(*first[:2])
     error = OmnixError("Silent.", reason=Reason.PROVIDER_CUT)
     reading.following.break_off(error)
-    assert reading.following.cut == error
+    assert reading.waits_because() == error
     reading.hear(first[2])
-    assert reading.following.cut is None
+    assert reading.waits_because() is None
     assert reading.following.is_smooth
 
 

@@ -129,8 +129,12 @@ class Following:
 
     def survey(self, data: bytes) -> None:
         """Look for where the answer begins: the router may have given up an attempt that was recorded."""
-        message = self._read(data)
-        if message is None or not message.HasField("start"):
+        try:
+            message = chunks_from_bytes(data)
+        except DecodeError:
+            self._give_up(_unreadable())
+            return
+        if not message.HasField("start"):
             return
         if message.start.continued_attempt:
             self._continuing.add(message.attempt)
@@ -144,11 +148,23 @@ class Following:
 
     def accept(self, data: bytes, pieces: Pieces) -> None:
         """Take a message; what can be given now is appended to ``pieces``."""
-        message = self._read(data)
-        if message is None or self._stopped:
+        if self._stopped:
             return
         try:
-            self._accept(message, len(data), pieces)
+            message = chunks_from_bytes(data)
+            now = self._now
+            if now is None or message.attempt != now.attempt:
+                now = self._other(message)
+                if now is None:
+                    return
+            chunks = message.chunks
+            if not chunks and message.HasField("succession"):
+                self._hear(message.attempt, message.succession)
+                self._settle(pieces)
+            elif not now.take(message, chunks, len(data), pieces) or not self.is_smooth:
+                self._settle(pieces)
+        except DecodeError:
+            self._give_up(_unreadable())
         except OmnixError as exc:
             self._give_up(exc)
 
@@ -165,29 +181,9 @@ class Following:
         if self._now is not None:
             self._now.drop()
 
-    def _read(self, data: bytes) -> Chunks | None:
-        try:
-            return chunks_from_bytes(data)
-        except DecodeError:
-            self._give_up(lost("A message of the stream cannot be read."))
-            return None
-
     def _give_up(self, error: OmnixError) -> None:
         self.stop()
         self._fail(error)
-
-    def _accept(self, message: Chunks, size: int, pieces: Pieces) -> None:
-        now = self._now
-        if now is None or message.attempt != now.attempt:
-            now = self._other(message)
-            if now is None:
-                return
-        chunks = message.chunks
-        if not chunks and message.HasField("succession"):
-            self._hear(message.attempt, message.succession)
-            self._settle(pieces)
-        elif not now.take(message, chunks, size, pieces) or not self.is_smooth:
-            self._settle(pieces)
 
     def _other(self, message: Chunks) -> Assembly | None:
         """What an attempt says that is not followed; answers it when it is the answer after all."""
@@ -288,3 +284,7 @@ class Following:
         metrics.RECOVERIES.inc()
         self._wants_recording()  # its first messages came before it was named
         return self._follow(word.next_attempt, continues=now.attempt)
+
+
+def _unreadable() -> OmnixError:
+    return lost("A message of the stream cannot be read.")

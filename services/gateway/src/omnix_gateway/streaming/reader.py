@@ -186,7 +186,6 @@ class Reader:
     def _pass_on(self, data: bytes, outlet: Outlet) -> None:
         """Give a message to the client here and now; its task does the rest when that is not all."""
         self._doom = None
-        self._silence.broken()
         pieces: Pieces = []
         try:
             self._following.accept(data, pieces)
@@ -370,7 +369,6 @@ class Reader:
             self._following.accept(data, pieces)
         if taken:
             self._queued -= taken
-            self._silence.broken()
 
     def _wake(self) -> None:
         waiter = self._waiter

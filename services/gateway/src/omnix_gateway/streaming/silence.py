@@ -21,10 +21,6 @@ class Silence:
         """How long the sender itself bears to send nothing."""
         self._idle = idle_timeout or _IDLE_UNLESS_TOLD
 
-    def broken(self) -> None:
-        """Something came."""
-        self._probe_after = _FIRST_PROBE_AFTER
-
     def waits(self, now: float) -> bool:
         """It waits for the router; answers whether that is news."""
         if self.waits_since is not None:
@@ -53,6 +49,8 @@ class Silence:
 
     def wants_probe(self, heard: float, now: float) -> bool:
         """It is time to see whether the recording has what was not heard; less often each time."""
+        if now - heard < _FIRST_PROBE_AFTER:
+            self._probe_after = _FIRST_PROBE_AFTER
         if now - heard < self._probe_after:
             return False
         self._probe_after *= 2
