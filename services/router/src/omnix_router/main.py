@@ -9,7 +9,7 @@ from omnix_kit.errors import ConfigurationError
 from omnix_kit.messaging import Messaging, nats_connection
 from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process, run
-from omnix_store import StoreError, open_store
+from omnix_store import Store, StoreError, open_store
 
 from omnix_router.adapters import Adapters
 from omnix_router.attempts import Attempts
@@ -44,6 +44,8 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         catalogue = CatalogueInForce(settings.catalogue_file, settings.data_dir / IMPORTED)
         routes = RoutesInForce(settings.routes_file, catalogue.current, {adapter.name for adapter in settings.adapters})
+        # Opening it takes a while, and what is to be done at connections must be told before the first one stands.
+        store = await _opened(settings, stack)
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
         adapters = Adapters(
             _clients(settings, stack), catalogue.current, settings.adapter_poll, settings.adapters_within
@@ -60,7 +62,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         messaging.at_connection(sharing.connected)
         await stack.enter_async_context(sharing.followed())
         process.readiness.need("adapters", adapters.lacking)
-        managing = await _managing(settings, process, stack, messaging, routes, adapters)
+        managing = await _managing(settings, process, stack, messaging, store, routes, adapters)
         await stack.enter_async_context(catalogue.watched(settings.catalogue_poll, adapters.know, routes.by))
         await stack.enter_async_context(routes.watched(settings.routes_poll))
         if settings.catalogue_url is not None:
@@ -90,21 +92,27 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         yield
 
 
+async def _opened(settings: Settings, stack: AsyncExitStack) -> Store | None:
+    if settings.store_url is None:
+        return None
+    try:
+        return await stack.enter_async_context(open_store(settings.store_url))
+    except StoreError as exc:
+        raise ConfigurationError(f"OMNIX_STORE_URL: {exc}") from exc
+
+
 async def _managing(
     settings: Settings,
     process: Process,
     stack: AsyncExitStack,
     messaging: Messaging,
+    store: Store | None,
     routes: RoutesInForce,
     adapters: Adapters,
 ) -> Managing:
     """The routes of the store, where there is one, are followed from now on."""
-    if settings.store_url is None:
+    if store is None:
         return Managing(routes, lambda: adapters.names)
-    try:
-        store = await stack.enter_async_context(open_store(settings.store_url))
-    except StoreError as exc:
-        raise ConfigurationError(f"OMNIX_STORE_URL: {exc}") from exc
     stored = StoredRoutes(Repository(store), routes)
     words = RouteWords(messaging, stored)
     messaging.at_connection(words.connected)

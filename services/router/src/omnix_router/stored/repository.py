@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from omnix_kit.caller import Caller
 from omnix_store import Change as Edit
-from omnix_store import Document, DuplicateKeyError, Range, Store, Totals, Where, index, unique
+from omnix_store import Document, DuplicateKeyError, Range, Scalar, Store, Totals, Where, index, unique
 
 from omnix_router.stored.versions import Action, Change, Version
 
@@ -28,6 +28,8 @@ class State:
 
     routes: int = 0
     versions: int = 0
+    latest: Scalar = None
+    """When the last change was made."""
 
 
 class Repository:
@@ -38,8 +40,10 @@ class Repository:
     async def state(self) -> State:
         """Quick to find, however many routes there are."""
         # Versions only grow, and what is deleted stays for a while as a version that says so.
-        found = await self._routes.totals(Totals(sum=["version"]))
-        return State(found[0].count, int(found[0].sum["version"])) if found else State()
+        found = await self._routes.totals(Totals(sum=["version"], maximum=["time"]))
+        if not found:
+            return State()
+        return State(found[0].count, int(found[0].sum["version"]), found[0].maximum["time"])
 
     async def all(self) -> list[Version]:
         """The newest version of every route that is not deleted."""
