@@ -76,6 +76,8 @@ class FakeAdapter(provider_service_pb2_grpc.ProviderServiceServicer):
         self.problem = ""
         self.script: list[Act] = []
         self.calls: list[Call] = []
+        self.asked = 0
+        """How often it was asked what it serves."""
         self.port = free_port()
         self._server: grpc.aio.Server | None = None
 
@@ -146,6 +148,7 @@ class FakeAdapter(provider_service_pb2_grpc.ProviderServiceServicer):
     async def ListModels(
         self, request: wire.ListModelsRequest, context: grpc.aio.ServicerContext
     ) -> wire.ListModelsResponse:
+        self.asked += 1
         return wire.ListModelsResponse(
             providers=[
                 provider_pb2.Provider(name=name, kind="openai", sandbox=self.sandbox, problem=self.problem)

@@ -1,7 +1,7 @@
 """The adapters that are there, what they serve, and whose turn it is.
 
-Addresses are configured; what stands behind one it says itself, at the start and every few seconds. One that is away
-keeps what it last said: its providers are known and away, not unknown.
+Addresses are configured, or registered by the adapters themselves; what stands behind one it says itself, at the start
+and every few seconds. One that is away keeps what it last said: its providers are known and away, not unknown.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason
@@ -19,22 +19,28 @@ from omnix_router.catalogue.models import Catalogue
 from omnix_router.clients import AdapterClient
 from omnix_router.health.reporting import Served
 from omnix_router.naming import Names
-from omnix_router.providers import Announcement, Provider
+from omnix_router.providers import Announcement
+from omnix_router.registration.granting import Refusal, granted
 
 _log = logging.getLogger(__name__)
 
 _ASK_AGAIN_AFTER = timedelta(seconds=1)
 """While an adapter is away."""
+_NOTHING = Announcement((), frozenset())
 
 
 class Adapters:
-    """Knows every configured adapter."""
+    """Knows every adapter."""
 
     def __init__(
         self, clients: Sequence[AdapterClient], catalogue: Catalogue, poll: timedelta, patience: timedelta
     ) -> None:
         """:param patience: how long, after the start, readiness waits for adapters that were not heard yet."""
         self._clients = tuple(clients)
+        self._registered: dict[AdapterClient, bool] = {}
+        """Whether each is there, in the order in which they came."""
+        self._refusals: frozenset[Refusal[AdapterClient]] = frozenset()
+        self._following: dict[AdapterClient, asyncio.Task[None]] | None = None
         self._catalogue = catalogue
         self._poll = poll
         self._patience = patience
@@ -66,10 +72,10 @@ class Adapters:
     def served(self) -> dict[str, Served]:
         """What is known of each provider: which cannot be called now, and why."""
         found = {}
-        for name in {*self._serving, *self._problems}:
+        for name in self._names.providers:
             clients = self._serving.get(name, ())
             away = [problem for client in clients if (problem := client.lacking()) is not None]
-            problem = "" if clients else self._problems.get(name, "")
+            problem = "" if clients else self._problems.get(name) or self._left.get(name, "")
             if clients and len(away) == len(clients):
                 problem = away[0]
             found[name] = Served(name in self._sandboxes, problem)
@@ -89,7 +95,9 @@ class Adapters:
                     provider=provider,
                 )
             raise PlatformError(
-                f"No adapter for the provider {provider} was reached yet.",
+                f"The provider {provider} cannot be called: {self._left[provider]}."
+                if provider in self._left
+                else f"No adapter for the provider {provider} was reached yet.",
                 reason=Reason.UNAVAILABLE,
                 retry_after=timedelta(seconds=2),
             )
@@ -102,33 +110,66 @@ class Adapters:
     def lacking(self) -> str | None:
         """For readiness: None when at least one adapter is connected and has said what it serves.
 
-        Shortly after the start every adapter has its chance, so that a new router does not refuse what its neighbours
-        answer.
+        Shortly after the start every configured adapter has its chance, so that a new router does not refuse what its
+        neighbours answer.
         """
         problems = []
         for client in self._clients:
             problem = client.lacking()
             if problem is not None or client not in self._said:
                 problems.append(problem or f"the adapter at {client.address} has not said yet what it serves")
-        if len(problems) == len(self._clients) or (
-            len(self._said) < len(self._clients) and time.monotonic() - self._started < self._patience.total_seconds()
-        ):
+        none = len(problems) == len(self._clients) and not any(
+            here and client in self._said and client.lacking() is None for client, here in self._registered.items()
+        )
+        if none or (not self._all_heard() and time.monotonic() - self._started < self._patience.total_seconds()):
             return "; ".join(problems)
         return None
+
+    def register(self, client: AdapterClient) -> None:
+        """Ask and call an adapter that was not configured, or one that had left, from now on."""
+        self._registered[client] = True
+        self._follow_from_now(client)
+        self._update()
+
+    def leave(self, client: AdapterClient) -> None:
+        """A registered adapter is not called any longer. What it served is known, and away."""
+        self._registered[client] = False
+        self._follow_no_more(client)
+        self._update()
+
+    def forget(self, client: AdapterClient) -> None:
+        """Know nothing any longer of a registered adapter."""
+        del self._registered[client]
+        self._said.pop(client, None)
+        self._follow_no_more(client)
+        self._update()
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
         """Ask every adapter again and again while inside."""
-        tasks = [asyncio.create_task(self._follow(client)) for client in self._clients]
+        self._following = {}
+        for client in (*self._clients, *(client for client, here in self._registered.items() if here)):
+            self._follow_from_now(client)
         try:
             yield
         finally:
+            tasks, self._following = self._following.values(), None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _follow_from_now(self, client: AdapterClient) -> None:
+        if self._following is not None and client not in self._following:
+            self._following[client] = asyncio.create_task(self._follow(client))
+
+    def _follow_no_more(self, client: AdapterClient) -> None:
+        if self._following is not None and client in self._following:
+            self._following.pop(client).cancel()
+        with suppress(KeyError):
+            metrics.ADAPTER_HEARD.remove(_label(client), client.address)
+
     async def _follow(self, client: AdapterClient) -> None:
-        heard = metrics.ADAPTER_HEARD.labels("/".join(sorted(client.names)), client.address)
+        heard = metrics.ADAPTER_HEARD.labels(_label(client), client.address)
         answered: bool | None = None
         while True:
             try:
@@ -153,6 +194,8 @@ class Adapters:
         self._said[client] = said
         self._update()
         for provider in said.providers:
+            if client in self._registered and provider not in self._granted[client].providers:
+                continue
             _log.info(
                 "an adapter serves a provider",
                 extra={
@@ -163,29 +206,67 @@ class Adapters:
                 },
             )
 
+    def _all_heard(self) -> bool:
+        return all(client in self._said for client in self._clients)
+
     def _update(self) -> None:
+        own = {client: self._said[client] for client in self._clients if client in self._said}
+        taken = {name for client in self._clients for name in client.names}
+        taken.update(provider.name for said in own.values() for provider in said.providers)
+        came = granted(taken, self._announcements_of_registered(here=True))
         serving: dict[str, list[AdapterClient]] = {}
         problems: dict[str, str] = {}
-        providers: list[Provider] = []
         for client in self._clients:
-            said = self._said.get(client)
-            if said is None:
+            if client not in own:
                 # Until it speaks, the operator's word is all there is.
                 for name in client.names:
                     serving.setdefault(name, []).append(client)
-                continue
+        for client, said in (*own.items(), *came.announcements.items()):
             for provider in said.providers:
-                providers.append(provider)
                 if provider.problem:
                     problems[provider.name] = provider.problem
                 else:
                     serving.setdefault(provider.name, []).append(client)
+        known = taken | serving.keys() | problems.keys()
+        left = granted(known, self._announcements_of_registered(here=False)).announcements
+        said_by_all = (*own.values(), *came.announcements.values(), *left.values())
+        self._granted = {client: came.announcements.get(client, _NOTHING) for client in self._registered}
         self._serving = {name: tuple(clients) for name, clients in serving.items()}
         self._problems = problems
-        self._sandboxes = frozenset(provider.name for provider in providers if provider.sandbox)
+        self._left = {
+            provider.name: f"the adapter at {client.address} left"
+            for client, said in left.items()
+            for provider in said.providers
+        }
+        self._sandboxes = frozenset(
+            provider.name for said in said_by_all for provider in said.providers if provider.sandbox
+        )
+        providers = frozenset((*serving, *problems, *self._left))
         self._names = Names(
             self._catalogue,
-            providers=frozenset(serving) | frozenset(problems),
-            announced=frozenset(model for said in self._said.values() for model in said.models),
-            complete=len(self._said) == len(self._clients),
+            providers=providers,
+            announced=frozenset(model for said in said_by_all for model in said.models),
+            registered=providers - taken,
+            complete=self._all_heard(),
         )
+        self._tell_refused(came.refusals)
+
+    def _announcements_of_registered(self, *, here: bool) -> dict[AdapterClient, Announcement]:
+        return {
+            client: self._said[client]
+            for client, is_here in self._registered.items()
+            if is_here is here and client in self._said
+        }
+
+    def _tell_refused(self, refusals: frozenset[Refusal[AdapterClient]]) -> None:
+        for refusal in refusals - self._refusals:
+            metrics.REGISTRATIONS_REFUSED.labels(refusal.why).inc()
+            _log.warning(
+                "a registered adapter is not called for a provider that it announces",
+                extra={"address": refusal.adapter.address, "provider": refusal.provider, "why": refusal.why.value},
+            )
+        self._refusals = refusals
+
+
+def _label(client: AdapterClient) -> str:
+    return "/".join(sorted(client.names)) or "registered"

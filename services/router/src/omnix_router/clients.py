@@ -50,10 +50,11 @@ class AdapterClient:
     """One adapter process."""
 
     def __init__(self, names: frozenset[str], address: str, token: str | None, connect_timeout: timedelta) -> None:
+        """:param names: what it was configured to serve; none for one that registered itself."""
         self.names = names
         self.address = address
         self._connect_timeout = connect_timeout
-        self._remote = Remote(f"adapter {'/'.join(sorted(names))}", address, token)
+        self._remote = Remote(f"adapter {'/'.join(sorted(names))}".rstrip(), address, token)
         self._stub = provider_service_pb2_grpc.ProviderServiceStub(self._remote.channel)
 
     def lacking(self) -> str | None:

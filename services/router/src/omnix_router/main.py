@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 from omnix_kit.errors import ConfigurationError
@@ -29,6 +29,8 @@ from omnix_router.policies import Limits
 from omnix_router.recovery.keeping import Answers
 from omnix_router.recovery.opened import Bounds as RecoveryBounds
 from omnix_router.recovery.recovering import Recovering
+from omnix_router.registration.handlers import Heartbeats
+from omnix_router.registration.registering import Registering
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.servicer import SERVICE, RouterServicer, register
 from omnix_router.settings import AdapterAddress, Settings
@@ -37,6 +39,9 @@ from omnix_router.stored.following import StoredRoutes
 from omnix_router.stored.handlers import RouteWords
 from omnix_router.stored.managing import Kept, Managing
 from omnix_router.stored.repository import Repository
+
+_KNOWN_AFTER_LEAVING = timedelta(minutes=10)
+"""An adapter that registered itself: its callers hear that it is away, and not that nobody knows it."""
 
 
 @asynccontextmanager
@@ -68,6 +73,10 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         if settings.catalogue_url is not None:
             importer = Importer(settings.data_dir / IMPORTED, settings.catalogue_file)
             await stack.enter_async_context(refreshed(importer, settings.catalogue_url, settings.catalogue_refresh))
+        if settings.adapters_from:
+            registering = _registering(settings, adapters)
+            messaging.at_connection(Heartbeats(messaging, registering).subscribe)
+            await stack.enter_async_context(registering.watched(lambda: messaging.lacking() is None))
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
         await stack.enter_async_context(answers.kept(settings.grace))
@@ -131,13 +140,28 @@ def _answers(settings: Settings, process: Process, messaging: Messaging, calling
 
 
 def _clients(settings: Settings, stack: AsyncExitStack) -> list[AdapterClient]:
-    token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
     clients = []
     for address, names in _by_address(settings.adapters).items():
-        client = AdapterClient(names, address, token, settings.adapter_connect_timeout)
+        client = _client(settings, address, names)
         stack.push_async_callback(client.close)
         clients.append(client)
     return clients
+
+
+def _client(settings: Settings, address: str, names: frozenset[str] = frozenset()) -> AdapterClient:
+    token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
+    return AdapterClient(names, address, token, settings.adapter_connect_timeout)
+
+
+def _registering(settings: Settings, adapters: Adapters) -> Registering:
+    return Registering(
+        adapters,
+        lambda address: _client(settings, address),
+        settings.adapters_from,
+        _by_address(settings.adapters),
+        silence=settings.registration_timeout,
+        memory=max(_KNOWN_AFTER_LEAVING, settings.completion_deadline),
+    )
 
 
 def _by_address(adapters: Iterable[AdapterAddress]) -> Mapping[str, frozenset[str]]:

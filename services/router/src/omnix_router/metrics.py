@@ -76,6 +76,10 @@ REASONING_APPROXIMATE = Counter(
     ["provider"],
 )
 ADAPTER_HEARD = Gauge("omnix_router_adapter_heard", "1 while the adapter answers.", ["adapter", "address"])
+REGISTERED = Gauge("omnix_router_adapters_registered", "Adapters that registered themselves and are there.")
+REGISTRATIONS_REFUSED = Counter(
+    "omnix_router_registrations_refused_total", "Adapters, and providers of theirs, that may not register.", ["why"]
+)
 ROUTES = Gauge("omnix_router_routes", "Routes in force.")
 ROUTES_RELOADED = Counter("omnix_router_routes_reloads_total", "Changes of the routes file by result.", ["result"])
 ROUTES_RELOAD_FAILED = Gauge(

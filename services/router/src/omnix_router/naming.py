@@ -49,6 +49,8 @@ class Names:
     """Providers that an adapter serves, or served when it was last heard."""
     announced: frozenset[tuple[str, str]] = frozenset()
     """Provider and vendor's name of every model that an adapter announced."""
+    registered: frozenset[str] = frozenset()
+    """Of ``providers``, those of adapters that registered themselves. They make no short name mean anything else."""
     complete: bool = True
     """Every configured adapter was heard, so that what is not known here is known nowhere."""
 
@@ -57,7 +59,8 @@ class Names:
         """Announced models that the catalogue does not know, and the providers that offer each."""
         found: dict[str, list[str]] = defaultdict(list)
         for provider, model in sorted(self.announced):
-            found[model].append(provider)
+            if provider not in self.registered:
+                found[model].append(provider)
         return {model: tuple(providers) for model, providers in found.items()}
 
     def is_explicit(self, name: str) -> bool:
@@ -95,11 +98,19 @@ class Names:
                 return []
             entry = self.catalogue.find(provider, rest)
             return [Named(provider, rest if entry is None else entry.name, entry)]
+        return (
+            self._catalogued(name, self.providers - self.registered)
+            or [Named(provider, name, None) for provider in self.announced_short.get(name, ())]
+            or self._catalogued(name, self.registered)
+        )
+
+    def _catalogued(self, name: str, providers: frozenset[str]) -> list[Named]:
+        """What a short name means among models of these providers that the catalogue knows."""
         return [
             Named(model.provider, model.name, model)
             for model in self.catalogue.short_names.get(name, ())
-            if model.provider in self.providers
-        ] or [Named(provider, name, None) for provider in self.announced_short.get(name, ())]
+            if model.provider in providers
+        ]
 
     def unknown(self, name: str, routes: Iterable[str] = ()) -> OmnixError:
         """The error for a name that means nothing."""

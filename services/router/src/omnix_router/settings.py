@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from omnix_router.catalogue.fetching import FetchError, checked
+from omnix_router.registration.allowed import Allowed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _ADDRESS = re.compile(r"[^\s:/=,]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
@@ -40,6 +41,13 @@ def parse_adapters(value: object) -> object:
     return tuple(adapters)
 
 
+def parse_allowed(value: object) -> object:
+    """Read ``*.adapters.internal,10.1.0.0/16``."""
+    if not isinstance(value, str):
+        return value
+    return Allowed.of(filter(None, (part.strip() for part in value.split(","))))
+
+
 def _bounded(value: timedelta) -> timedelta:
     if not timedelta(0) < value <= timedelta(days=1):
         raise ValueError("must be more than 0 and at most 24h")
@@ -67,6 +75,10 @@ class Settings(ServiceSettings):
     """Every variable is listed in the README."""
 
     adapters: Annotated[tuple[AdapterAddress, ...], NoDecode, BeforeValidator(parse_adapters)]
+    adapters_from: Annotated[Allowed, NoDecode, BeforeValidator(parse_allowed)] = Allowed()
+    """Where adapters may be that register themselves. Each is shown callers' prompts and the services' token."""
+    registration_timeout: Wait = timedelta(seconds=30)
+    """Silence after which an adapter that registered itself is not called any longer."""
     routes_file: Path | None = None
     store_url: str | None = None
     """Where routes are stored that are written through the API; without, there are those of the file alone."""
