@@ -27,6 +27,7 @@ _WIRING = frozenset(
         "OMNIX_GRACE",
         "OMNIX_STORE_URL",
         "OMNIX_ADAPTERS",
+        "OMNIX_ADVERTISED_ADDRESS",
         "OMNIX_SANDBOX_URL",
         "OMNIX_SANDBOX_HOST",
         "OMNIX_SANDBOX_PORT",

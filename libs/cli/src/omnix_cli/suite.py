@@ -250,6 +250,11 @@ def _adapters(site: Site) -> Mapping[str, str]:
     return {"OMNIX_ADAPTERS": ",".join(f"{vendor.name}={site.address(vendor.adapter)}" for vendor in VENDORS)}
 
 
+def _registering(site: Site) -> Mapping[str, str]:
+    """A developer's own adapter that is started beside the suite is found at once."""
+    return {"OMNIX_ADAPTERS_FROM": site.outside.get("OMNIX_ADAPTERS_FROM", "127.0.0.0/8,::1,localhost")}
+
+
 def _gateway(site: Site) -> Mapping[str, str]:
     return {
         "OMNIX_HTTP_HOST": site.http_host,
@@ -282,7 +287,7 @@ SERVICES: tuple[Service, ...] = (
         "router",
         _python("omnix_router"),
         ports=("grpc", "ops"),
-        environment=_service("router", _adapters, _store("router")),
+        environment=_service("router", _adapters, _registering, _store("router")),
         probes=(("ops", "/readyz"),),
         stops=2,
     ),
