@@ -23,7 +23,9 @@ from omnix_gateway.selection.schema import ModelSelection, SelectionRequest
 _REF: Final = "#/components/schemas/{name}"
 _EVENTS: Final = (
     "Server-sent events: `chat.completion.chunk` objects with ids, `: keep-alive` comments, and `[DONE]` at the end of "
-    "a whole answer. A stream that does not end well ends with one `error` object and without `[DONE]`."
+    "a whole answer. An id is the attempt and the number of its chunk, `1.17`. Where an attempt broke off and another "
+    "one goes on, its first chunk carries `omnix.recovered` with the `attempt` and the `model`. A stream that does not "
+    "end well ends with one `error` object and without `[DONE]`."
 )
 
 
@@ -148,7 +150,7 @@ OPERATIONS: Final = (
         errors=(400, 401, 404, 503),
         description="Any number of clients may watch. Everything from the beginning, or what follows `Last-Event-ID`.",
         streamed=True,
-        headers=(Header("Last-Event-ID", "Id of the last event that the client has."),),
+        headers=(Header("Last-Event-ID", "Id of the last event that the client has, such as `1.17`."),),
         answer_headers=_COMPLETION_HEADERS[:2],
         path_parameters={"stream_id": "The completion's id, with or without `chatcmpl-`."},
     ),

@@ -85,7 +85,7 @@ class Reader:
         self._following = Following(
             Bounds(limits.messages, limits.bytes), late=late, fail=self.fail, wants_recording=self._want_recording
         )
-        self._silence = Silence(self.began, limits.idle_margin, limits.gap_timeout)
+        self._silence = Silence(limits.idle_margin, limits.gap_timeout)
         self._sender_id = ""
         self._late = late
         self._surveyed = not late

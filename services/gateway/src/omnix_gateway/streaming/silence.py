@@ -7,10 +7,9 @@ _FIRST_PROBE_AFTER = 5.0
 class Silence:
     """Of one reader."""
 
-    def __init__(self, began: float, idle_margin: float, gap_timeout: float) -> None:
+    def __init__(self, idle_margin: float, gap_timeout: float) -> None:
         self.waits_since: float | None = None
         """Since when it waits for the router to say what follows an attempt that broke off."""
-        self._began = began
         self._idle = _IDLE_UNLESS_TOLD
         self._idle_margin = idle_margin
         self._gap_timeout = gap_timeout
@@ -37,15 +36,8 @@ class Silence:
         return listened - self._gap_noticed > self._gap_timeout
 
     def is_hopeless(self, heard: float, now: float) -> bool:
-        """Nothing came for longer than the sender would bear.
-
-        Another attempt may have to say again what was said before anything new comes of it, which takes about as long
-        as it took; it is given twice that.
-        """
-        if self.waits_since is None:
-            return now - heard > self._idle + self._idle_margin
-        again = 2 * (self.waits_since - self._began)
-        return now - max(heard, self.waits_since) > self._idle + self._idle_margin + again
+        """Nothing came for longer than the sender would bear, or the router takes to find another one."""
+        return now - max(heard, self.waits_since or heard) > self._idle + self._idle_margin
 
     def wants_probe(self, heard: float, now: float) -> bool:
         """It is time to see whether the recording has what was not heard; less often each time."""
