@@ -134,7 +134,7 @@ class Answers:
         metrics.BROKEN.labels(provider, "SILENT" if error is None else error.reason.value).inc()
         opened.recovering = True
         self._open.unfollow(opened)
-        task = asyncio.create_task(self._recover(opened, error, count))
+        task = asyncio.create_task(self._recover(opened, error, count), context=opened.context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

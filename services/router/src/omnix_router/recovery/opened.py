@@ -1,6 +1,7 @@
 """The answers that this router began and can go on with, within bounds. No I/O; time is an argument."""
 
 from collections.abc import Collection, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from omnix_router import metrics
@@ -26,6 +27,7 @@ class Opened:
 
     __slots__ = (
         "answered",
+        "context",
         "earlier",
         "early",
         "look_at",
@@ -42,6 +44,8 @@ class Opened:
         self.series = series
         self.streamed = streamed
         self.size = size
+        self.context = copy_context()
+        """Of the call that began it: later attempts belong to the same request and the same trace."""
         self.answered: Answered[Begun] | None = None
         """The attempt that the answer is at; None before the first."""
         self.earlier: list[Link] = []
