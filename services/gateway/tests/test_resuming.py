@@ -68,7 +68,7 @@ async def test_whoever_has_what_does_not_stand_is_told(gateway: Gateway, start: 
     original = await answer_of(gateway)
     assert_whole(original, "abc")
     stream_id = original[0].json["id"]
-    for lost in ("1.0", "2.2", "2", "3.0"):
+    for lost in ("1.0", "2.2", "2", "3.0", "5.0"):
         found = await watched(other, stream_id, lost)
         assert_cut(found, "stream_lost")
         assert joined(found) == ""

@@ -129,7 +129,7 @@ async def test_the_owner_check_holds_at_other_gateways(gateway: Gateway, start: 
 
 async def test_a_bad_last_event_id_is_refused(gateway: Gateway) -> None:
     found = await answer_of(gateway)
-    for bad in ("x", "²", "-1", "1" * 13, ".", "1.", ".1", "1.1.1", "1.-1", "1111111.1", "1." + "1" * 13):
+    for bad in ("x", "²", "-1", "1" * 13, ".", "1.", ".1", "1.1.1", "1.-1", "0.1", "1111111.1", "1." + "1" * 13):
         sent = {"last-event-id": bad.encode("latin-1")}
         told = await gateway.http.get(f"/v1/streams/{found[0].json['id']}", headers=sent)  # type: ignore[arg-type]
         assert (told.status_code, told.json()["error"]["param"]) == (400, "last_event_id")

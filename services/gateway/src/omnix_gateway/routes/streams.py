@@ -149,7 +149,7 @@ def _last_seen(text: str | None) -> Seen:
     if not text:
         return NOTHING
     attempt, dot, seq = text.rpartition(".")
-    if not (_is_number(seq, 12) and (_is_number(attempt, 6) or not dot)):
+    if not (_is_number(seq, 12) and (not dot or (_is_number(attempt, 6) and int(attempt)))):
         raise invalid(
             "'Last-Event-ID' must be the id of an event of this stream: two numbers with a dot between them.",
             "last_event_id",

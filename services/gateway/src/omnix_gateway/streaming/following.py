@@ -259,6 +259,8 @@ class Following:
             return
         error = error_of(now.end)
         if error is None:
+            if self.seen.seq >= 0 and (self.seen.attempt or 0) > now.attempt:
+                raise lost("What was given before is no part of the answer.")
             self.end = end_of_chain(list(self._ends.values()), now.end)
         elif now.end.may_go_on and self.router_id:
             self._cut, self._cut_at = error, None
