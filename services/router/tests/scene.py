@@ -19,6 +19,7 @@ from omnix_kit.testing import NatsServer, connected, eventually
 
 from .fakes import Call, FakeAdapter, Router
 
+STALLED = error_for(Reason.PROVIDER_TIMEOUT, "Silent as told.", provider="openai")
 CUT = error_for(Reason.PROVIDER_CUT, "Cut as told.", provider="openai")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from omnix.common.v1 import errors_pb2
 from omnix.completion.v1 import completion_pb2 as pb
-from omnix_kit.errors import Reason, error_for
+from omnix_kit.errors import Reason
 from omnix_kit.testing import NatsServer, eventually
 
 from .fakes import Call, FakeAdapter, Router, fail, running
-from .scene import CUT, Scene, begun, continuation_of, scene_at, sender_of, stream_of
+from .scene import CUT, STALLED, Scene, begun, continuation_of, scene_at, sender_of, stream_of
 
 ROUTES = """
 providers = ["other"]
@@ -75,8 +75,7 @@ async def test_extra_calls_of_recoveries_come_out_of_the_budget(tmp_path: Path, 
         openai.script = [scene.says("Hello")] * 20
         other.script = [fail(Reason.PROVIDER_UNAVAILABLE)] * 100
         started = await asyncio.gather(*(begun(router, "pair") for _ in range(20)))
-        silent = error_for(Reason.PROVIDER_TIMEOUT, "Silent as told.", provider="openai")
-        await asyncio.gather(*(scene.end(call, 1, silent) for call in openai.calls))
+        await asyncio.gather(*(scene.end(call, 1, STALLED) for call in openai.calls))
         words = await asyncio.gather(*(scene.hears(completion_id, 1) for completion_id, _ in started))
         assert {(word.next_attempt, word.error.reason) for word in words} == {
             (0, errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT)
@@ -92,9 +91,8 @@ async def test_streams_that_break_off_open_the_circuit(tmp_path: Path, nats: Nat
         other.script = [scene.says("Hello")] * 2
         one, _ = await begun(router, "shaky")
         two, _ = await begun(router, "shaky")
-        stalled = error_for(Reason.PROVIDER_TIMEOUT, "Silent as told.", provider="other")
         for completion_id, call in zip((one, two), list(other.calls), strict=True):
-            await scene.end(call, 1, stalled)
+            await scene.end(call, 1, STALLED)
             assert (await scene.hears(completion_id, 1)).next_attempt == 2
         _, response = await begun(router, "shaky")
         assert (response.model, response.attempt) == ("openai/gpt-4o", 1)
