@@ -9,6 +9,7 @@
     │       ├── UnsupportedParameter
     │       ├── ContextTooLong
     │       ├── ContentRefused
+    │       │   └── PluginRefused   a plugin does not let the answer pass
     │       ├── PayloadTooLarge
     │       └── ModelNotFound
     ├── ProviderError
@@ -22,6 +23,7 @@
     │       ├── Malformed         the answer cannot be understood
     │       └── Cut               broke off in the middle of an answer
     └── PlatformError
+        ├── PluginFailed          a plugin failed without which nothing is told
         └── Ended                 OmniX ended the attempt
             ├── Cancelled
             ├── DeadlineExceeded

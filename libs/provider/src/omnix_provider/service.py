@@ -13,6 +13,7 @@ from omnix_kit.runtime import Process
 from omnix_provider.advertised import advertised
 from omnix_provider.attempts import Attempts, draining
 from omnix_provider.handlers import on_cancel, on_streams_sought
+from omnix_provider.plugins.clients import plugins_connected
 from omnix_provider.publisher import publishing
 from omnix_provider.servicer import SERVICE, ProviderServicer, register
 from omnix_provider.settings import AdapterSettings
@@ -47,6 +48,8 @@ async def serving(settings: AdapterSettings, process: Process, providers: Sequen
             raise ConfigurationError(f"OMNIX_DATA_DIR: cannot be used: {exc}") from exc
         process.readiness.need("usage", meter.lacking)
         publisher = await stack.enter_async_context(publishing(messaging, process.instance_id, settings.retained_bytes))
+        token = None if settings.grpc_token is None else settings.grpc_token.get_secret_value()
+        plugins = await stack.enter_async_context(plugins_connected(token))
         attempts = Attempts(settings.max_streams, settings.max_calls)
         answer_streams_sought = partial(
             on_streams_sought, messaging=messaging, attempts=attempts, sender_id=process.instance_id
@@ -61,7 +64,9 @@ async def serving(settings: AdapterSettings, process: Process, providers: Sequen
                 subscribed = True
 
         messaging.at_connection(subscribe_once)
-        servicer = ProviderServicer({each.name: each for each in providers}, attempts, meter, publisher, settings)
+        servicer = ProviderServicer(
+            {each.name: each for each in providers}, attempts, meter, publisher, plugins, settings
+        )
         port = await stack.enter_async_context(grpc_server(settings, process.readiness, [SERVICE], register(servicer)))
         await stack.enter_async_context(draining(attempts, settings.grace))
         await stack.enter_async_context(publisher.advertising(advertised(settings, port)))

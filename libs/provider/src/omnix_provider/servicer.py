@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import grpc
@@ -25,7 +25,10 @@ from omnix_provider.convert.asked import (
     request_from_proto,
     router_id_from_proto,
 )
-from omnix_provider.errors import AuthFailed, InvalidRequest, ModelNotFound
+from omnix_provider.convert.plugged import plugins_from_proto
+from omnix_provider.errors import AuthFailed, InvalidRequest, ModelNotFound, UnsupportedParameter
+from omnix_provider.plugins.clients import Plugins
+from omnix_provider.plugins.plugin import Plugin
 from omnix_provider.publisher import Publisher
 from omnix_provider.settings import AdapterSettings
 from omnix_provider.streaming import Limits, Recovery, Streaming
@@ -45,22 +48,28 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         attempts: Attempts,
         meter: Meter,
         publisher: Publisher,
+        plugins: Plugins,
         settings: AdapterSettings,
     ) -> None:
         self._providers = providers
         self._attempts = attempts
         self._meter = meter
         self._publisher = publisher
+        self._plugins = plugins
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def Complete(self, request: pb.CompleteRequest, context: grpc.aio.ServicerContext) -> pb.CompleteResponse:
         provider, attempt = self._read(request.attempt)
         asked = request_from_proto(request.request)
+        plugins = plugins_from_proto(request.plugins) if request.plugins else ()
         timeout = remaining(context, self._settings.attempt_timeout)
         made = await calls.complete(provider, asked, attempt, Means(self._attempts, self._meter, timeout))
+        completion = completion_to_proto(made.answer, attempt.completion_id, made.usage)
+        if plugins:
+            await self._plugins.transform(plugins, completion, attempt)
         return pb.CompleteResponse(
-            completion=completion_to_proto(made.answer, attempt.completion_id, made.usage),
+            completion=completion,
             cost_micros=made.cost_micros,
             sandbox=provider.sandbox,
         )
@@ -74,7 +83,11 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             continuation_from_proto(request.continuation, attempt, asked) if request.HasField("continuation") else None,
             router_id_from_proto(request.router_id),
         )
+        plugins = plugins_from_proto(request.plugins) if request.plugins else ()
         if recovery.continuation is not None and recovery.continuation.prefix:
+            if plugins:
+                # The caller has what plugins made of it, which may be just what the vendor must not see.
+                raise UnsupportedParameter("What plugins look at is not continued by a prefix.", param="prefix")
             attempt = replace(attempt, prefix=recovery.continuation.prefix)
             asked = _for_the_rest(asked, attempt.prefix)
         subject = request.chunk_subject
@@ -86,7 +99,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
             whole=self._settings.stream_timeout,
         )
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._stream(provider, asked, attempt, subject, limits, started, recovery))
+        task = asyncio.create_task(self._stream(provider, asked, attempt, subject, limits, started, recovery, plugins))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
@@ -145,6 +158,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         limits: Limits,
         started: "asyncio.Future[None]",
         recovery: Recovery,
+        plugins: Sequence[Plugin],
     ) -> None:
         """The stream's task."""
         task = asyncio.current_task()
@@ -169,6 +183,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
                     input_tokens,
                     started,
                     recovery,
+                    self._plugins.chain(plugins, attempt, request.candidate_count or 1) if plugins else None,
                 )
                 with self._attempts.running(running):
                     await streaming.run(running)

@@ -6,7 +6,7 @@ for the first content, who reads the chunks, the router that may begin another a
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from omnix_provider.continuing import Continuation, continuing
 from omnix_provider.convert.answered import head_to_proto, usage_to_proto
 from omnix_provider.errors import Cancelled, Cut, Departed, Malformed, TimedOut
 from omnix_provider.outcome import cost_of, credible, may_be_mended, outcome_of, usage_of
+from omnix_provider.plugins.chain import Chain
 from omnix_provider.publisher import ChunkStream, MessageTooLarge, Publisher
 from omnix_provider.types import Attempt, AttemptPurpose, Batch, Chunk, CompletionRequest, Head, Provider, Usage
 from omnix_provider.usage import Metered, told
@@ -63,8 +64,11 @@ class Streaming:
         input_tokens: int,
         first_content: "asyncio.Future[None]",
         recovery: Recovery = Recovery(),
+        chain: Chain | None = None,
     ) -> None:
-        """:param first_content: done when the first new content was published; fails with the error when none came."""
+        """:param first_content: done when the first new content was published; fails with the error when none came.
+        :param chain: what everything goes through before it is told; None for nothing.
+        """
         self._provider = provider
         self._request = request
         self._attempt = attempt
@@ -85,6 +89,9 @@ class Streaming:
         self._running: Running | None = None
         self._first_content = first_content
         self._recovery = recovery
+        self._chain = chain
+        self._in_chain = False
+        """Something went into the chain and did not come out."""
         self._continuing = (
             None if recovery.continuation is None else continuing(recovery.continuation, attempt.provider)
         )
@@ -112,8 +119,12 @@ class Streaming:
             error = PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
         running.over = True
         self._watch.stop()
-        if self._whole() and not untold:
+        if self._whole() and not untold and not self._in_chain:
             error = None  # what went wrong after the last finish reason takes nothing from the answer
+        if self._chain is not None:
+            if error is None:
+                error = await self._tell_rest(self._chain)
+            self._chain.close()
         try:
             await self._finish(error, running.purpose)
         except Exception:
@@ -144,15 +155,34 @@ class Streaming:
             content |= self._output.add(chunk)
             self._note(chunk)
         self._metered.progress(self._output.tokens)
+        within = 0.0
         if self._whole():
-            self._watch.within(_USAGE_WITHIN)
+            within = _USAGE_WITHIN
         elif content:
-            self._watch.within(self._limits.idle.total_seconds())
+            within = self._limits.idle.total_seconds()
         chunks = batch.chunks
+        if self._chain is not None:
+            chunks = await self._through(self._chain, chunks, within)
+        elif within:
+            self._watch.within(within)
+        await self._tell(chunks)
+
+    async def _through(self, chain: Chain, chunks: Sequence[Chunk], within: float) -> Sequence[Chunk]:
+        """The plugins' time is not the vendor's."""
+        if within:
+            self._watch.within(within + chain.patience)
+        self._in_chain = True
+        chunks = await chain.through(chunks)
+        self._in_chain = False
+        if within:
+            self._watch.within(within)
+        return chunks
+
+    async def _tell(self, chunks: Sequence[Chunk]) -> None:
         if self._continuing is not None:
             chunks = [new for chunk in chunks for new in self._continuing.new(chunk)]
-            if not chunks:
-                return  # a sign of life that the caller has already
+        if not chunks:
+            return  # a sign of life that the caller has already, or that a plugin holds back
         if not self._first_content.done():
             self._metered.first_content()
             self._chunks.start(self._start())
@@ -162,6 +192,19 @@ class Streaming:
                 self._running.begun = True
         else:
             await self._chunks.send(chunks)
+
+    async def _tell_rest(self, chain: Chain) -> OmnixError | None:
+        """The vendor's answer is whole: tell what plugins hold back of it. Gives why it cannot be told."""
+        try:
+            await self._tell(await chain.rest())
+        except OmnixError as exc:
+            return exc
+        except MessageTooLarge:
+            return Malformed("A piece of the provider's answer is too large.", provider=self._attempt.provider)
+        except Exception:
+            _log.exception("the rest of an answer could not be told")
+            return PlatformError("OmniX failed; the log of the adapter says why.", reason=Reason.INTERNAL)
+        return None
 
     def _note(self, chunk: Chunk) -> None:
         if chunk.finish_reason is None:

@@ -22,7 +22,7 @@ _MODES: Mapping[t.ComputeMode, "pb.ComputeMode.ValueType"] = MappingProxyType(
 _PURPOSES: Mapping[t.AttemptPurpose, "usage_pb2.Purpose.ValueType"] = MappingProxyType(
     {t.AttemptPurpose.SHADOW: usage_pb2.PURPOSE_SHADOW, t.AttemptPurpose.HEDGE: usage_pb2.PURPOSE_HEDGE}
 )
-_FINISH: Mapping[t.FinishReason, "pb.FinishReason.ValueType"] = MappingProxyType(
+FINISH: Mapping[t.FinishReason, "pb.FinishReason.ValueType"] = MappingProxyType(
     {
         t.FinishReason.STOP: pb.FINISH_REASON_STOP,
         t.FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
@@ -39,7 +39,7 @@ def chunk_to_proto(chunk: t.Chunk) -> pb.Chunk:
     if chunk.choice_index:
         message.choice_index = chunk.choice_index
     if chunk.finish_reason is not None:
-        message.finish_reason = _FINISH[chunk.finish_reason]
+        message.finish_reason = FINISH[chunk.finish_reason]
     if chunk.tool_calls:
         for call in chunk.tool_calls:
             message.tool_calls.add(
@@ -107,7 +107,7 @@ def completion_to_proto(completion: t.Completion, completion_id: str, usage: t.U
         usage=usage_to_proto(usage),
     )
     for choice in completion.choices:
-        added = message.choices.add(index=choice.index, finish_reason=_FINISH[choice.finish_reason])
+        added = message.choices.add(index=choice.index, finish_reason=FINISH[choice.finish_reason])
         _fill_answer(added.message, choice.message)
         added.logprobs.extend([_logprob_to_proto(each) for each in choice.logprobs])
         added.refusal_logprobs.extend([_logprob_to_proto(each) for each in choice.refusal_logprobs])

@@ -1,0 +1,1 @@
+"""Processes of others that look at an answer before it is told."""
