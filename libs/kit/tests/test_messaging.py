@@ -11,7 +11,7 @@ from nats.js.errors import ServerError
 from omnix_kit import streams, subjects
 from omnix_kit.errors import PlatformError
 from omnix_kit.health import Readiness
-from omnix_kit.messaging import nats_connection
+from omnix_kit.messaging import Messaging, nats_connection
 from omnix_kit.settings import ServiceSettings
 from omnix_kit.testing import NatsServer, connected, eventually
 
@@ -98,6 +98,47 @@ async def test_stream_forgets_what_every_durable_acknowledged_and_nothing_else(n
         state = (await jetstream.stream_info("OMNIX_USAGE")).state
         assert (state.first_seq, state.messages) == (7, 4)
         await durable.unsubscribe()
+
+
+async def _acknowledge(messaging: Messaging, durable: str, count: int) -> None:
+    reader = await messaging.jetstream.pull_subscribe_bind(durable=durable, stream="OMNIX_USAGE")
+    for message in await reader.fetch(count, timeout=5):
+        await message.ack_sync()
+    await reader.unsubscribe()
+
+
+async def test_stream_waits_for_a_guest_while_there_is_one(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        jetstream = messaging.jetstream
+        await streams.ensure(jetstream, streams.USAGE, streams.ANALYTICS)
+        for number in range(10):
+            await messaging.publish_durable(subjects.usage_recorded("t1"), b"event", f"id-{number}")
+        await _acknowledge(messaging, "usage-metering", 10)
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 0
+        await _acknowledge(messaging, "analytics", 4)
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 4
+        await streams.ensure(jetstream, streams.USAGE)  # as a service does that knows of no guest
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 0
+        await jetstream.delete_consumer("OMNIX_USAGE", "analytics")
+        assert await streams.forget_acknowledged(jetstream, streams.USAGE) == 6
+
+
+async def test_stream_that_is_half_full_waits_for_no_guest(nats: NatsServer) -> None:
+    little = replace(streams.USAGE, max_bytes=100_000)
+    async with connected(nats) as messaging:
+        jetstream = messaging.jetstream
+        await streams.ensure(jetstream, little, streams.ANALYTICS)
+        for number in range(40):
+            await messaging.publish_durable(subjects.usage_recorded("t1"), bytes(1000), f"id-{number}")
+        await _acknowledge(messaging, "usage-metering", 30)
+        assert await streams.forget_acknowledged(jetstream, little) == 0
+        for number in range(40, 60):
+            await messaging.publish_durable(subjects.usage_recorded("t1"), bytes(1000), f"id-{number}")
+        assert await streams.forget_acknowledged(jetstream, little) == 30
+        reader = await jetstream.pull_subscribe_bind(durable="analytics", stream="OMNIX_USAGE")
+        [first] = await reader.fetch(1, timeout=5)
+        assert first.metadata.sequence.stream == 31
+        await reader.unsubscribe()
 
 
 async def test_recorded_chunks_outlive_their_server(nats: NatsServer, tmp_path: Path) -> None:

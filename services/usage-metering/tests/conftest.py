@@ -18,11 +18,14 @@ from omnix.usage.v1 import usage_service_pb2_grpc
 from omnix.usage.v1.usage_pb2 import ATTEMPT_OUTCOME_SUCCEEDED, UsageEntry, UsageRecorded
 from omnix_kit import subjects
 from omnix_kit.convert import timestamp
+from omnix_kit.durable.errors import Poison, Unreadable
 from omnix_kit.errors import PlatformError
 from omnix_kit.ids import uuid7
 from omnix_kit.messaging import Messaging
 from omnix_kit.rpc import Remote
 from omnix_kit.testing import NatsServer, eventually, free_port, nats_server
+from omnix_usage_metering.convert import entries_from_wire
+from omnix_usage_metering.entries import Entry
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -50,6 +53,14 @@ def event(**more: Any) -> UsageRecorded:
     made.price.input_micros_per_million, made.price.output_micros_per_million = 2_500_000, 10_000_000
     made.MergeFrom(UsageRecorded(**more))
     return made
+
+
+def entry_from_wire(payload: bytes, subject: str, record_time: datetime) -> Entry:
+    """Read a message of one event."""
+    [read] = entries_from_wire(payload, subject, record_time)
+    if isinstance(read, Unreadable):
+        raise Poison(read.reason)
+    return read
 
 
 async def publish(messaging: Messaging, events: Iterable[UsageRecorded], suffix: str = "") -> None:

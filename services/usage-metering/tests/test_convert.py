@@ -7,12 +7,14 @@ import pytest
 from omnix.common.v1.errors_pb2 import Error
 from omnix.usage.v1 import usage_pb2
 from omnix.usage.v1.usage_pb2 import UsageRecorded
+from omnix_kit.durable.errors import Poison, Unreadable
+from omnix_kit.ids import uuid7
 from omnix_kit.money import Price, Rates, Tokens
-from omnix_usage_metering.convert import entry_from_wire
-from omnix_usage_metering.entries import Certainty, Entry, Outcome
-from omnix_usage_metering.errors import Poison
+from omnix_kit.usage.events import Certainty, Outcome
+from omnix_usage_metering.convert import entries_from_wire
+from omnix_usage_metering.entries import Entry
 
-from .conftest import START, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
+from .conftest import START, entry_from_wire, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
 
 SUBJECT = "omnix.v1.usage.recorded.default"
 NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
@@ -119,3 +121,21 @@ def test_bytes_that_are_no_event_are_poison() -> None:
     assert UsageRecorded.FromString(b"") == UsageRecorded()
     with pytest.raises(Poison, match="attempt_id is not an id"):
         entry_from_wire(b"", SUBJECT, NOW)
+
+
+def test_events_of_one_message_are_read_each_for_itself() -> None:
+    first, second, bad = event(), event(attempt_id=uuid7()), event(usage={"input_tokens": -1})
+    carrier = UsageRecorded()
+    carrier.CopyFrom(first)
+    carrier.more.extend([second, bad])
+    read = entries_from_wire(carrier.SerializeToString(), SUBJECT, NOW)
+    assert read == [
+        entry_from_wire(first.SerializeToString(), SUBJECT, NOW),
+        entry_from_wire(second.SerializeToString(), SUBJECT, NOW),
+        Unreadable(bad.SerializeToString(), bad.attempt_id, "usage.input_tokens is -1, which cannot be"),
+    ]
+    nested = event()
+    nested.more.append(carrier)
+    [_, refused] = entries_from_wire(nested.SerializeToString(), SUBJECT, NOW)
+    assert isinstance(refused, Unreadable)
+    assert refused.reason == "an event of a message carries more events itself"

@@ -5,14 +5,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from omnix_kit import dead, streams
+from omnix_kit.durable.consuming import Consumer, consuming
+from omnix_kit.durable.handling import MAX_TRIES, Handler
+from omnix_kit.durable.tries import Tries
 from omnix_kit.messaging import Messaging
 from omnix_kit.testing import NatsServer, connected, eventually
 from omnix_store import StoreUnavailableError
-from omnix_usage_metering.consuming import Consumer, consuming
 from omnix_usage_metering.entries import Entry
-from omnix_usage_metering.handlers import MAX_TRIES, UsageHandler
+from omnix_usage_metering.handlers import bookkeeping
 from omnix_usage_metering.ledger import Ledger, Recorded
-from omnix_usage_metering.tries import Tries
 
 from .conftest import event, publish  # type: ignore[import-not-found] # mypy names no module with a hyphen
 
@@ -41,7 +42,7 @@ class FailingLedger(Ledger):
 
 @asynccontextmanager
 async def handling(messaging: Messaging, ledger: Ledger) -> AsyncIterator[None]:
-    handler = UsageHandler(ledger, messaging, lambda: datetime.now(UTC), delay=MOMENT)
+    handler = Handler(bookkeeping(ledger, lambda: datetime.now(UTC)), messaging, delay=MOMENT)
     async with consuming(Consumer(messaging, "OMNIX_USAGE", "usage-metering", handler.handle, pause=MOMENT)):
         yield
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.ids import uuid7
+from omnix_kit.usage.events import Certainty
 from omnix_store import open_store
-from omnix_usage_metering.convert import entry_from_wire
-from omnix_usage_metering.entries import Certainty, Entry, Filter
+from omnix_usage_metering.entries import Entry, Filter
 from omnix_usage_metering.ledger import Ledger, Recorded
 from omnix_usage_metering.repository import Repository
 
-from .conftest import event  # type: ignore[import-not-found] # mypy names no module with a hyphen
+from .conftest import entry_from_wire, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
 
 NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
 SUBJECT = "omnix.v1.usage.recorded.default"

@@ -54,6 +54,32 @@ async def test_events_that_piled_up_are_written_once_and_poison_is_told(service:
     assert service.stop() == 0
 
 
+async def test_message_of_many_events_makes_an_entry_of_each_and_buries_only_its_poison(
+    service: Service, nats: NatsServer
+) -> None:
+    carriers = [event() for _ in range(3)]
+    many = [event() for _ in range(2500)]
+    poison = event(usage={"input_tokens": -1})
+    for carrier in carriers:
+        carrier.more.extend(many[:900] if carrier is carriers[1] else many)  # and again: told twice
+    carriers[0].more.append(poison)
+    async with connected(nats) as messaging:
+        service.start()
+        async with client_of(service) as client:
+            for carrier in carriers:
+                for part in range(0, len(carrier.more), 900):
+                    message = type(carrier)()
+                    message.CopyFrom(carrier)
+                    message.ClearField("more")
+                    message.more.extend(carrier.more[part : part + 900])
+                    await publish(messaging, [message], suffix=f"-{part}")
+            await client.until_attempts(2503)
+            await eventually(lambda: service.metric('omnix_usage_events_total{result="dead"}') == 1)
+            assert ids(await client.entries()) == sorted(each.attempt_id for each in [*carriers, *many])
+        [letter] = [letter async for letter in dead.letters(messaging, "usage-metering")]
+    assert (letter.message_id, letter.payload) == (poison.attempt_id, poison.SerializeToString())
+
+
 async def test_crashes_lose_and_double_nothing(service: Service, nats: NatsServer) -> None:
     seeded = random.Random(7)
     events = [event() for _ in range(2000)]

@@ -4,6 +4,8 @@ Whoever publishes to or reads from one makes sure that it exists, at every conne
 without its disk.
 """
 
+import logging
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -21,6 +23,8 @@ from nats.js.api import (
 from nats.js.errors import BadRequestError, NotFoundError, ServerError
 
 from omnix_kit import subjects
+
+_log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
 _STORAGE_CANNOT_CHANGE = 10052
@@ -68,6 +72,20 @@ USAGE_METERING = ConsumerConfig(
 DURABLES: Mapping[str, tuple[ConsumerConfig, ...]] = MappingProxyType({"OMNIX_USAGE": (USAGE_METERING,)})
 """Who must have acknowledged an event before a stream may forget it. Durables are made with their stream."""
 
+ANALYTICS = ConsumerConfig(
+    durable_name="analytics",
+    description="Adds figures up.",
+    ack_policy=AckPolicy.EXPLICIT,
+    ack_wait=timedelta(seconds=10).total_seconds(),
+    max_deliver=-1,
+    max_ack_pending=1000,
+    inactive_threshold=timedelta(days=1).total_seconds(),
+)
+"""A guest of ``OMNIX_USAGE``: made by the service when it runs, and gone when nobody has asked for a day.
+
+A deployment may have no analytics, or have none any more, and what it misses can be had from the ledger.
+"""
+
 HEALTH = StreamConfig(
     name="OMNIX_HEALTH",
     description="What routers know together about each provider: the last word of each subject.",
@@ -112,8 +130,11 @@ DEAD = StreamConfig(
 )
 
 
-async def ensure(jetstream: JetStreamContext, stream: StreamConfig) -> None:
-    """Make the stream and its durables, or bring existing ones to this configuration."""
+async def ensure(jetstream: JetStreamContext, stream: StreamConfig, *guests: ConsumerConfig) -> None:
+    """Make the stream and its durables, or bring existing ones to this configuration.
+
+    ``guests`` are durables that the stream does without, those of the caller.
+    """
     name = _required(stream.name)
     try:
         await jetstream.stream_info(name)
@@ -126,7 +147,7 @@ async def ensure(jetstream: JetStreamContext, stream: StreamConfig) -> None:
             raise
         await jetstream.delete_stream(name)
         await _made(jetstream, stream)
-    for durable in DURABLES.get(name, ()):
+    for durable in (*DURABLES.get(name, ()), *guests):
         # Creating a consumer with the configuration that it has changes nothing.
         await jetstream.add_consumer(name, durable)
 
@@ -141,24 +162,34 @@ async def _made(jetstream: JetStreamContext, stream: StreamConfig) -> None:
 async def forget_acknowledged(jetstream: JetStreamContext, stream: StreamConfig) -> int:
     """Remove what every durable of the stream has acknowledged, in one step; answers how many messages that were.
 
-    May be called by several processes at once. A durable that is missing keeps everything.
+    May be called by several processes at once. One of ``DURABLES`` that is missing keeps everything. Guests count while
+    they exist, and while the stream is less than half full: a full stream refuses what money depends on.
     """
     name = _required(stream.name)
-    wanted = {durable.durable_name for durable in DURABLES.get(name, ())}
+    wanted = {_required(durable.durable_name) for durable in DURABLES.get(name, ())}
     floors = {
         info.name: info.ack_floor.stream_seq
         for info in await jetstream.consumers_info(name)
-        if info.name in wanted and info.ack_floor is not None
+        if info.config.durable_name is not None and info.ack_floor is not None
     }
     state = (await jetstream.stream_info(name)).state
-    if not wanted or floors.keys() != wanted or state.messages == 0 or min(floors.values()) < state.first_seq:
+    if not wanted or not wanted <= floors.keys() or state.messages == 0:
+        return 0
+    floor = min(floors.values())
+    if state.bytes * 2 > (stream.max_bytes or math.inf):
+        needed = min(floors[durable] for durable in wanted)
+        if needed > floor:
+            late = sorted(str(durable) for durable, reached in floors.items() if reached < needed)
+            _log.error("a stream is half full and no longer waits", extra={"stream": name, "for": late})
+            floor = needed
+    if floor < state.first_seq:
         return 0
     # The sequence that is named stays, and everything before it goes.
-    await jetstream.purge_stream(name, seq=min(floors.values()) + 1)
-    return min(floors.values()) + 1 - state.first_seq
+    await jetstream.purge_stream(name, seq=floor + 1)
+    return floor + 1 - state.first_seq
 
 
 def _required(name: str | None) -> str:
     if name is None:
-        raise ValueError("a stream has a name")
+        raise ValueError("streams and durables have names")
     return name

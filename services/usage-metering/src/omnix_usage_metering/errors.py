@@ -1,9 +1,4 @@
-"""What usage-metering refuses, and what a failing store means to its callers.
-
-::
-
-    Poison                 nobody can process this event; it goes to the dead letters with its reason
-"""
+"""What usage-metering refuses, and what a failing store means to its callers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +6,6 @@ from datetime import timedelta
 
 from omnix_kit.errors import CallerError, PlatformError, Reason
 from omnix_store import InvalidPageTokenError, InvalidQueryError, StoreDamagedError, StoreUnavailableError
-
-
-class Poison(Exception):
-    """An event that no retry can make processable; the message says why, in one line."""
 
 
 def invalid(param: str, message: str) -> CallerError:

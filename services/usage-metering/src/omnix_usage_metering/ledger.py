@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 
-from omnix_usage_metering.entries import Certainty, Entry, Filter, Line, ModelTotal
+from omnix_kit.usage.events import Certainty
+
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
 from omnix_usage_metering.errors import invalid, store_errors
 from omnix_usage_metering.repository import Repository
 

@@ -6,19 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from omnix_kit import dead, streams
+from omnix_kit.durable.consuming import Consumer, consuming
+from omnix_kit.durable.handling import Handler
+from omnix_kit.durable.watching import Behind, watching
 from omnix_kit.errors import ConfigurationError
 from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import grpc_server
 from omnix_kit.runtime import Process, run
-from omnix_store import StoreError, open_store
+from omnix_store import Store, StoreError, open_store
 
-from omnix_usage_metering.consuming import Consumer, consuming
-from omnix_usage_metering.handlers import SERVICE, UsageHandler
+from omnix_usage_metering import metrics
+from omnix_usage_metering.handlers import SERVICE, bookkeeping
 from omnix_usage_metering.ledger import Ledger
 from omnix_usage_metering.repository import Repository
 from omnix_usage_metering.servicer import register
 from omnix_usage_metering.settings import Settings
-from omnix_usage_metering.watching import look_at_store, look_at_stream, watching
 
 _STORE_WITHIN = timedelta(seconds=5)
 """Half of the time after which the stream gives an event to somebody else."""
@@ -40,14 +42,23 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         messaging.at_connection(lambda: streams.ensure(messaging.jetstream, streams.USAGE))
         messaging.at_connection(lambda: dead.ensure(messaging))
         readiness = process.readiness
-        await stack.enter_async_context(watching("store", readiness, lambda: look_at_store(store)))
-        await stack.enter_async_context(watching("stream", readiness, lambda: look_at_stream(messaging)))
+        behind = Behind(messaging, streams.USAGE, streams.USAGE_METERING, metrics.PENDING, metrics.IN_HAND)
+        await stack.enter_async_context(watching("store", readiness, lambda: _look_at(store)))
+        await stack.enter_async_context(watching("stream", readiness, behind.look))
         await stack.enter_async_context(
             grpc_server(settings, readiness, ["omnix.usage.v1.UsageService"], register(ledger))
         )
-        handler = UsageHandler(ledger, messaging, _now)
+        handler = Handler(bookkeeping(ledger, _now), messaging)
         await stack.enter_async_context(consuming(Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle)))
         yield
+
+
+async def _look_at(store: Store) -> str | None:
+    try:
+        await store.check()
+    except StoreError as exc:
+        return f"the store is away: {exc}"
+    return None
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ from omnix_store import Change, Document, Range, Store, Totals, Where, index
 
 from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
 
+_AT_ONCE = 1000
 _NEWEST_FIRST = ("-start_time",)
 _BY_MODEL = Totals(group_by=("provider", "model", "currency"), sum=("input_tokens", "output_tokens", "cost_micros"))
 
@@ -26,8 +27,11 @@ class Repository:
 
     async def add(self, entries: Sequence[Entry]) -> list[bool]:
         """Store the entries; False, in their order, for those whose attempt has one already."""
-        errors = await self._entries.insert_many([_document(entry) for entry in entries])
-        return [error is None for error in errors]
+        added: list[bool] = []
+        for first in range(0, len(entries), _AT_ONCE):
+            documents = [_document(entry) for entry in entries[first : first + _AT_ONCE]]
+            added += [error is None for error in await self._entries.insert_many(documents)]
+        return added
 
     async def improve(self, entry: Entry) -> bool:
         """Put the entry in the place of a less certain one; False when the one that is there is as certain."""

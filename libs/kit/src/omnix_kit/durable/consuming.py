@@ -14,6 +14,7 @@ from datetime import timedelta
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+
 from omnix_kit.messaging import Messaging
 
 _log = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
-"""Looking after the service's needs goes on whatever a look meets."""
+"""Looking after a service's needs goes on whatever a look meets."""
 
 import pytest
+from omnix_kit.durable import watching
 from omnix_kit.health import Readiness
 from omnix_kit.testing import eventually
-from omnix_usage_metering import watching
 
 
 async def test_look_with_a_defect_is_told_and_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:

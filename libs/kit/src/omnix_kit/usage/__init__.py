@@ -1,0 +1,1 @@
+"""Usage events as every consumer of them reads them."""
