@@ -11,7 +11,7 @@ from nats.js.errors import ServerError
 from omnix_kit import streams, subjects
 from omnix_kit.errors import PlatformError
 from omnix_kit.health import Readiness
-from omnix_kit.messaging import Messaging, nats_connection
+from omnix_kit.messaging import Hook, Messaging, nats_connection
 from omnix_kit.settings import ServiceSettings
 from omnix_kit.testing import NatsServer, connected, eventually
 
@@ -69,6 +69,33 @@ async def test_hooks_run_at_every_connection_and_again_after_a_failure(nats: Nat
         nats.kill()
         nats.start()
         await eventually(lambda: len(runs) == 3)
+
+
+async def test_hook_that_is_added_late_is_run_at_once_and_at_every_connection(nats: NatsServer) -> None:
+    ran: list[str] = []
+
+    def hook(name: str, failures: int = 0) -> Hook:
+        async def run() -> None:
+            ran.append(name)
+            if ran.count(name) <= failures:
+                raise TimeoutError
+
+        return run
+
+    async with connected(nats) as messaging:
+        messaging.at_connection(hook("first"))
+        await eventually(lambda: ran == ["first"])
+        await messaging.ready()
+        messaging.at_connection(hook("failing", failures=1))
+        assert messaging.lacking() == "NATS is being set up"
+        messaging.at_connection(hook("last"))
+        async with asyncio.timeout(10):
+            await messaging.ready()
+        assert ran == ["first", "failing", "failing", "last"]
+        nats.kill()
+        nats.start()
+        await eventually(lambda: ran[4:] == ["first", "failing", "last"])
+        await eventually(lambda: messaging.lacking() is None)
 
 
 async def test_usage_is_kept_although_its_consumer_was_never_there(nats: NatsServer) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from itertools import islice
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -48,6 +49,7 @@ class Messaging:
         self._hooks_ran = asyncio.Event()
         self._tried = False
         self._running: set[asyncio.Task[None]] = set()
+        self._runs = 0
         self.client = Client()
         self.jetstream: JetStreamContext = self.client.jetstream(timeout=_PUBLISH_WITHIN)
 
@@ -55,9 +57,11 @@ class Messaging:
         """Run ``hook`` at every connection, the first one included; it must bear being run again.
 
         Hooks run in the order in which they were added, before the connection counts as ready. One that fails is run
-        again, from the first on.
+        again, from the first on. One that is added when the connection is ready is run at once.
         """
         self._hooks.append(hook)
+        if self._hooks_ran.is_set():
+            self._begin_hooks(len(self._hooks) - 1)
 
     def lacking(self) -> str | None:
         """For readiness: None while connected and set up."""
@@ -194,12 +198,21 @@ class Messaging:
                     return
             await asyncio.sleep(_PROBE_EVERY)
 
-    async def _run_hooks(self) -> None:
+    def _begin_hooks(self, first: int = 0) -> None:
         self._hooks_ran.clear()
-        pause = 0.2
-        while self.client.is_connected:
+        task = asyncio.create_task(self._run_hooks(first))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run_hooks(self, first: int = 0) -> None:
+        """Run the hooks from ``first`` on, until none fails or a later connection runs all of them."""
+        self._hooks_ran.clear()
+        self._runs += 1
+        run, pause = self._runs, 0.2
+        while self.client.is_connected and run == self._runs:
             try:
-                for hook in self._hooks:
+                # Those that are added meanwhile are run, too.
+                for hook in islice(self._hooks, first, None):
                     async with asyncio.timeout(10):
                         await hook()
             except (TimeoutError, nats.errors.Error, PlatformError, OSError) as exc:
@@ -207,7 +220,8 @@ class Messaging:
             except Exception:  # whatever it is, the process would never be ready
                 _log.exception("setting NATS up failed by a defect, trying again")
             else:
-                self._hooks_ran.set()
+                if run == self._runs:
+                    self._hooks_ran.set()
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
@@ -216,9 +230,7 @@ class Messaging:
         metrics.NATS_RECONNECTED.inc()
         _log.info("NATS is back")
         # Not awaited: the library waits for this callback before it reads on, and hooks wait for answers.
-        task = asyncio.create_task(self._run_hooks())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._begin_hooks()
 
     async def _on_disconnected(self) -> None:
         self._hooks_ran.clear()
