@@ -14,6 +14,7 @@ CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
 SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
 PROVIDER_HEALTH = "omnix.v1.provider.health.*"
 CACHED = "omnix.v1.cache.stored.*.*"
+ROUTE_CHANGED = "omnix.v1.route.changed"
 DEAD = "omnix.v1.dead.*"
 
 
@@ -49,6 +50,11 @@ def cancel(completion_id: str) -> str:
 
 def usage_recorded(tenant_id: str) -> str:
     return f"omnix.v1.usage.recorded.{tenant_id}"
+
+
+def figures_changed(tenant_id: str) -> str:
+    """Figures of the tenant changed."""
+    return f"omnix.v1.analytics.changed.{tenant_id}"
 
 
 def account_changed(tenant_id: str) -> str:

@@ -4,14 +4,13 @@ import logging
 
 from nats.aio.msg import Msg
 from omnix.router.v1 import route_pb2
+from omnix_kit import subjects
 from omnix_kit.errors import OmnixError
 from omnix_kit.messaging import Messaging
 
 from omnix_router.stored.following import StoredRoutes
 
 _log = logging.getLogger(__name__)
-
-ROUTE_CHANGED = "omnix.v1.route.changed"
 
 
 class RouteWords:
@@ -23,7 +22,7 @@ class RouteWords:
     async def connected(self) -> None:
         """For every connection; what was said while there was none is read from the store."""
         if not self._subscribed:
-            await self._messaging.subscribe(ROUTE_CHANGED, self._on_changed)
+            await self._messaging.subscribe(subjects.ROUTE_CHANGED, self._on_changed)
             self._subscribed = True
         self._stored.look()
 
@@ -31,7 +30,7 @@ class RouteWords:
         """Tell the others, as far as they can be reached now."""
         word = route_pb2.RouteChanged(name=name, version=version)
         try:
-            await self._messaging.publish(ROUTE_CHANGED, word.SerializeToString())
+            await self._messaging.publish(subjects.ROUTE_CHANGED, word.SerializeToString())
         except OmnixError as exc:
             _log.warning("other routers see a change at their next look", extra={"route": name, "error": exc.message})
 
