@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 from omnix.account.v1 import account_pb2
-from omnix_gateway.metrics import CACHE, CACHE_ERRORS, CACHE_STORES
+from omnix_gateway.metrics import CACHE, CACHE_ERRORS, CACHE_STORES, SHARING
 from omnix_kit.streams import CACHE as STREAM
 from omnix_kit.testing import eventually
 from prometheus_client import Counter
@@ -63,6 +63,11 @@ async def kept(behind: Backends, count: int = 1) -> None:
         return len(await subjects_kept(behind)) == count
 
     await eventually(there)
+
+
+async def sharing(number: int) -> None:
+    """Wait until so many requests share the call of another one."""
+    await eventually(lambda: SHARING._value.get() == number)
 
 
 def stranger(behind: Backends, tenant: str = "elsewhere") -> dict[str, str]:

@@ -55,6 +55,7 @@ async def start(nats: NatsServer, behind: Backends) -> AsyncIterator[Start]:
                 "accounts_address": address,
                 "usage_metering_address": address,
                 "grace": 0.2,
+                "cache_wait": 5,
                 **settings,
             }
             process = Process("gateway")

@@ -9,7 +9,7 @@ from omnix_kit.errors import Reason, error_for
 from omnix_kit.streams import CACHE
 from omnix_kit.testing import eventually
 
-from .cached import ON, Counted, kept, outcome, stranger, subjects_kept
+from .cached import ON, Counted, kept, outcome, sharing, stranger, subjects_kept
 from .conftest import Gateway, Start
 from .fakes import Backends, vector
 
@@ -75,7 +75,9 @@ async def test_the_same_asked_at_once_is_asked_once(gateway: Gateway, behind: Ba
     following = [asyncio.create_task(embed(gateway, JOIN)) for _ in range(3)]
     alone = asyncio.create_task(embed(gateway, {}))
     await eventually(lambda: len(behind.router.embedded) == 2)
+    await sharing(3)
     leading.cancel()
+    await sharing(2)
     behind.router.hold.set()
     answers = await asyncio.gather(*following)
     assert [outcome(each) for each in answers] == ["joined"] * 3

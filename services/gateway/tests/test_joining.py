@@ -7,11 +7,11 @@ from typing import Literal
 
 import httpx
 import pytest
-from omnix_gateway.metrics import IN_HAND, OPEN_STREAMS
+from omnix_gateway.metrics import OPEN_STREAMS
 from omnix_kit.errors import OmnixError, Reason, error_for
 from omnix_kit.testing import eventually
 
-from .cached import ON, PATH, Counted, ask, ask_streamed, body, kept, outcome, stranger, subjects_kept, text
+from .cached import ON, PATH, Counted, ask, ask_streamed, body, kept, outcome, sharing, stranger, subjects_kept, text
 from .conftest import Gateway, Start
 from .events import Event, events, joined
 from .fakes import ADMIN, OTHER, Backends
@@ -36,11 +36,6 @@ class Hold(asyncio.Event):
         return True
 
 
-async def in_hand(number: int) -> None:
-    """Wait until the gateway has so many requests in hand."""
-    await eventually(lambda: next(iter(IN_HAND.collect())).samples[0].value == number)
-
-
 def calls(behind: Backends) -> int:
     return len(behind.router.asked) + len(behind.router.started)
 
@@ -60,7 +55,7 @@ async def test_requests_at_the_same_time_make_one_call(gateway: Gateway, behind:
     behind.router.hold = asyncio.Event()
     asking = [asyncio.create_task(ask(gateway, headers={"x-omnix-cache": wish})) for _ in range(5)]
     asking.append(asyncio.create_task(ask(gateway, headers={"x-omnix-cache": wish} | OF_OTHER)))
-    await in_hand(6)
+    await sharing(5)
     behind.router.hold.set()
     answers = await asyncio.gather(*asking)
     assert calls(behind) == 1
@@ -98,7 +93,7 @@ async def test_what_goes_wrong_is_told_to_all(gateway: Gateway, behind: Backends
     behind.router.hold = hold = Hold()
     sent = body(stream=streamed)
     asking = [asyncio.create_task(gateway.http.post(PATH, json=sent, headers=JOIN)) for _ in range(3)]
-    await in_hand(3)
+    await sharing(2)
     hold.errors.append(error_for(Reason.RATE_LIMITED, "Slow.", provider="openai"))
     hold.set()
     answers = await asyncio.gather(*asking)
@@ -115,9 +110,9 @@ async def test_the_call_goes_on_when_the_one_that_leads_leaves(
     leading = asyncio.create_task(gateway.http.post(PATH, json=body(stream=streamed), headers=JOIN))
     await eventually(lambda: calls(behind) == 1)
     following = asyncio.create_task(gateway.http.post(PATH, json=body(stream=streamed), headers=JOIN))
-    await in_hand(2)
+    await sharing(1)
     leading.cancel()
-    await in_hand(1)
+    await sharing(0)
     behind.router.hold.set()
     answered = await following
     assert outcome(answered) == "joined"
@@ -134,7 +129,8 @@ async def test_the_call_ends_when_all_have_left(gateway: Gateway, behind: Backen
     behind.router.hold = asyncio.Event()
     sent = body(stream=streamed)
     asking = [asyncio.create_task(gateway.http.post(PATH, json=sent, headers=JOIN)) for _ in range(3)]
-    await in_hand(3)
+    await sharing(2)
+    await eventually(lambda: calls(behind) == 1)
     for each in asking:
         each.cancel()
     await eventually(lambda: len(behind.router.cancelled) == 1)
@@ -145,12 +141,16 @@ async def test_the_call_ends_when_all_have_left(gateway: Gateway, behind: Backen
     assert (outcome(answered), calls(behind)) == ("bypass", 2)
 
 
-async def test_when_time_is_over_for_the_one_that_leads_another_one_leads(gateway: Gateway, behind: Backends) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_when_time_is_over_for_the_one_that_leads_another_one_leads(
+    gateway: Gateway, behind: Backends, streamed: bool
+) -> None:
     behind.router.hold = asyncio.Event()
-    hurried = asyncio.create_task(gateway.http.post(PATH, json=body(timeout=0.3), headers=JOIN))
+    sent = body(stream=streamed)
+    hurried = asyncio.create_task(gateway.http.post(PATH, json=sent | {"timeout": 0.3}, headers=JOIN))
     await eventually(lambda: calls(behind) == 1)
-    following = [asyncio.create_task(ask(gateway, headers=JOIN)) for _ in range(3)]
-    await in_hand(4)
+    following = [asyncio.create_task(gateway.http.post(PATH, json=sent, headers=JOIN)) for _ in range(3)]
+    await sharing(3)
     assert (await hurried).status_code == 504
     await eventually(lambda: calls(behind) == 2)
     behind.router.hold.set()
@@ -175,7 +175,7 @@ async def test_what_concerns_a_key_alone_concerns_no_other(gateway: Gateway, beh
     leading = asyncio.create_task(gateway.http.post(PATH, json=body(), headers=JOIN))
     await eventually(lambda: calls(behind) == 1)
     colleague = asyncio.create_task(ask(gateway, headers=JOIN | OF_OTHER))
-    await in_hand(2)
+    await sharing(1)
     hold.errors.append(error_for(Reason.QUOTA_EXHAUSTED, "The key has used its quota up."))
     hold.set()
     assert (await leading).status_code == 429
@@ -187,7 +187,7 @@ async def test_only_so_many_wait_for_one_call(start: Start, behind: Backends) ->
     gateway: Gateway = await start(join_waiters=2)
     behind.router.hold = asyncio.Event()
     asking = [asyncio.create_task(ask(gateway, headers=JOIN)) for _ in range(5)]
-    await in_hand(5)
+    await sharing(2)
     await eventually(lambda: calls(behind) == 3)
     behind.router.hold.set()
     answers = await asyncio.gather(*asking)
@@ -223,7 +223,7 @@ async def test_a_stream_may_follow_what_is_answered_whole(gateway: Gateway, behi
     leading = asyncio.create_task(ask(gateway, headers=JOIN))
     await eventually(lambda: calls(behind) == 1)
     following = asyncio.create_task(ask_streamed(gateway, headers=JOIN))
-    await in_hand(2)
+    await sharing(1)
     behind.router.hold.set()
     headers, found = await following
     assert outcome(headers) == "joined"
@@ -250,6 +250,41 @@ async def test_a_stream_goes_on_until_the_last_one_leaves(gateway: Gateway, behi
     behind.router.play = Steps("b")
     async with streaming(gateway) as (response, following):
         assert (outcome(response), (await anext(following)).text) == ("bypass", "b")
+
+
+async def test_a_stream_that_began_after_its_leader_left_ends_with_the_last_one(
+    gateway: Gateway, behind: Backends
+) -> None:
+    behind.router.hold = asyncio.Event()
+    behind.router.play = Steps("a")
+    leading = asyncio.create_task(gateway.http.post(PATH, json=body(stream=True), headers=JOIN))
+    await eventually(lambda: calls(behind) == 1)
+    async with AsyncExitStack() as until:
+        opening = asyncio.create_task(until.enter_async_context(streaming(gateway)))
+        await sharing(1)
+        leading.cancel()
+        await sharing(0)
+        behind.router.hold.set()
+        _, following = await opening
+        assert (await anext(following)).text == "a"
+        assert behind.cancels == []
+    await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id])
+
+
+async def test_a_stream_that_any_wished_to_go_on_goes_on(gateway: Gateway, behind: Backends) -> None:
+    steps = Steps("Hel")
+    behind.router.play = steps
+    goes_on = {"x-omnix-on-disconnect": "continue"}
+    async with streaming(gateway, JOIN) as (_, leading), streaming(gateway, ON | goes_on) as (_, following):
+        await anext(leading)
+        await anext(following)
+    await sharing(0)
+    publisher = await steps.publisher
+    await publisher.text("lo")
+    await publisher.finish()
+    await kept(behind)
+    assert behind.cancels == []
+    assert text(await ask(gateway)) == "Hello"
 
 
 async def test_a_stream_whose_leader_left_is_kept(gateway: Gateway, behind: Backends) -> None:

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_KEPT_AT_ONCE: Final = 256
+_KEPT_AT_ONCE: Final = 128
 _OF_THE_KEY: Final = frozenset(
     {Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED, Reason.KEY_REVOKED, Reason.QUOTA_EXHAUSTED, Reason.RATE_LIMITED}
 )
@@ -47,10 +47,14 @@ class Flight(Generic[T]):
 
     def board(self, ttl: int) -> None:
         self.members += 1
+        if self.members > 1:
+            metrics.SHARING.inc()
         self.ttl = max(self.ttl, ttl)
 
     def get_off(self) -> bool:
         """Answers whether nobody is left."""
+        if self.members > 1:
+            metrics.SHARING.dec()
         self.members -= 1
         return self.members == 0
 
