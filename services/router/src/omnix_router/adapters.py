@@ -103,9 +103,18 @@ class Adapters:
             )
         if len(serving) == 1:
             return serving[0]
-        candidates = [client for client in serving if client.lacking() is None] or serving
+        # One that just died does not count as away before somebody tried to connect; that shall not be this attempt.
+        candidates = (
+            [client for client in serving if client.is_connected]
+            or [client for client in serving if client.lacking() is None]
+            or serving
+        )
         turn = self._turn[provider] = self._turn.get(provider, -1) + 1
         return candidates[turn % len(candidates)]
+
+    def serving(self, provider: str) -> Sequence[AdapterClient]:
+        """Every adapter that an attempt at this provider may run at."""
+        return self._serving.get(provider, ())
 
     def lacking(self) -> str | None:
         """For readiness: None when at least one adapter is connected and has said what it serves.

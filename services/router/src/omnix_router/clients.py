@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import grpc
 from omnix.common.v1 import caller_pb2
 from omnix.completion.v1 import completion_pb2
 from omnix.embedding.v1 import embedding_pb2
@@ -59,6 +60,11 @@ class AdapterClient:
 
     def lacking(self) -> str | None:
         return self._remote.lacking()
+
+    @property
+    def is_connected(self) -> bool:
+        """A call can be sent at once. A connection that broke or was idle is not made anew before somebody needs it."""
+        return self._remote.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def announcement(self) -> Announcement:
         """What it serves now."""
