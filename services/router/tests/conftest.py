@@ -22,6 +22,10 @@ idle_timeout = "7s"
 first_content_timeout = { flash = "5s", ultra-think = "2.5m" }
 targets = ["lab/counted"]
 
+[routes.hedged]
+targets = ["openai/gpt-4o", "other/model"]
+hedge_after = "300ms"
+
 [routes.larger]
 targets = ["openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4.1"]
 

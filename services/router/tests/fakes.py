@@ -44,6 +44,8 @@ class Call:
     """The call itself was cancelled."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """`CancelCompletion` came for it."""
+    purpose: int | None = None
+    """What it turned out to be for, by that word."""
 
 
 def fail(reason: Reason, retry_after: float | None = None, status: int | None = None, provider: str = "openai") -> Act:
@@ -64,6 +66,12 @@ async def hang(call: Call) -> None:
     except asyncio.CancelledError:
         call.cancelled.set()
         raise
+
+
+async def until_ended(call: Call) -> None:
+    """As adapters do when `CancelCompletion` comes."""
+    await call.ended.wait()
+    raise error_for(Reason.CANCELLED, "As told.")
 
 
 class FakeAdapter(provider_service_pb2_grpc.ProviderServiceServicer):
@@ -142,6 +150,7 @@ class FakeAdapter(provider_service_pb2_grpc.ProviderServiceServicer):
     ) -> wire.CancelCompletionResponse:
         for call in self.calls:
             if call.attempt.attempt_id == request.attempt_id:
+                call.purpose = request.purpose if request.HasField("purpose") else None
                 call.ended.set()
         return wire.CancelCompletionResponse(found=True)
 

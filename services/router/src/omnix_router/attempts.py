@@ -7,59 +7,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
 
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 from omnix_kit.ids import uuid7
-from omnix_kit.money import Price
 
 from omnix_router import metrics
 from omnix_router.catalogue.models import price_at
-from omnix_router.errors import PrefixRefused
+from omnix_router.errors import PrefixRefused, too_late
 from omnix_router.health.admission import Admission, Entry
+from omnix_router.orders import Answered, Lose, Make, Making, Order, Report, T
 from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
-from omnix_router.routing import Plan, Target
+from omnix_router.routing import Plan
 from omnix_router.speeds import Speeds
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One attempt to be made."""
-
-    attempt_id: str
-    number: int
-    """From 1."""
-    target: Target
-    price: Price | None
-    route: str
-    remaining: timedelta
-    """Until the caller's deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How one attempt went."""
-
-    number: int
-    provider: str
-    model: str
-    error_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered(Generic[T]):
-    """The attempt that answered, its answer, and every attempt up to it."""
-
-    order: Order
-    answer: T
-    reports: tuple[Report, ...]
 
 
 class Attempts:
@@ -105,8 +68,11 @@ class Series:
         "_ends",
         "_entry",
         "_failures",
+        "_hedge_after",
         "_index",
         "_limits",
+        "_lost",
+        "_made",
         "_reports",
         "_speeds",
         "completion_id",
@@ -128,12 +94,17 @@ class Series:
         self._failures: list[Failure] = []
         self._reports: list[Report] = []
         self._barred: set[int] = set()
+        self._hedge_after = plan.limits.hedge_after
+        self._made = 0
+        self._lost = 0
+        """Attempts that neither answered nor failed, because another one was quicker."""
         self._index = 0
         self._entry = Entry.FREELY
 
-    async def first(self, make: Callable[[Order], Awaitable[T]]) -> Answered[T]:
+    async def first(self, make: Make[T], lose: Lose[T] | None = None) -> Answered[T]:
         """Make attempts until one answers.
 
+        :param lose: with it a second attempt may be made beside the first, where the route says so.
         :raises OmnixError: the last attempt's error; that of :meth:`Admission.first` without any attempt.
         """
         under_way = self._attempts.under_way
@@ -145,11 +116,13 @@ class Series:
                     # None may be called, and the least bad one is, once.
                     self._barred.update(range(len(self.targets)))
             self._attempts.budget.first_call()
+            if self._hedge_after is not None and lose is not None and len(self.targets) > 1:
+                return await self._hedged(make, lose, self._hedge_after)
             return await self._until_answered(make)
         finally:
             under_way.pop(self.completion_id, None)
 
-    async def after(self, broken: OmnixError, make: Callable[[Order], Awaitable[T]], until: float) -> Answered[T]:
+    async def after(self, broken: OmnixError, make: Make[T], until: float) -> Answered[T]:
         """The attempt that answered broke off: make further ones until one answers.
 
         :param until: on the monotonic clock, when even the deadline is later.
@@ -166,57 +139,139 @@ class Series:
         finally:
             under_way.pop(self.completion_id, None)
 
-    async def _until_answered(self, make: Callable[[Order], Awaitable[T]]) -> Answered[T]:
+    async def _until_answered(self, make: Make[T]) -> Answered[T]:
         while True:
-            order = self._order()
-            began, called = time.monotonic(), time.time()
+            making = self._begin(self._index, self._entry)
             try:
-                answer = await make(order)
+                answer = await make(making.order)
             except OmnixError as exc:
                 failed = exc
             except asyncio.CancelledError:
-                metrics.ATTEMPTS.labels(order.target.provider, "cancelled", "").inc()
-                self._give_back_probe()
+                self._given_up(making)
                 raise
             else:
-                self._succeeded(order, began, called)
-                return Answered(order, answer, tuple(self._reports))
-            self._failed(order, failed, began, called)
+                return self._answered(making, answer)
+            self._failed(making, failed)
             await self._move_on(failed)
 
-    def _order(self) -> Order:
-        target = self.targets[self._index]
-        return Order(
+    async def _hedged(self, make: Make[T], lose: Lose[T], after: timedelta) -> Answered[T]:
+        """The first attempt; when it takes longer than ``after``, a second one beside it; then on as usual."""
+        making = self._begin(self._index, self._entry)
+        first = asyncio.ensure_future(make(making.order))
+        racing = {first: making}
+        failed: OmnixError = too_late()
+        try:
+            await asyncio.wait(racing, timeout=after.total_seconds())
+            if not first.done() and (beside := await self._beside()) is not None:
+                racing[asyncio.ensure_future(make(beside.order))] = beside
+            while racing:
+                done, _ = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+                # Of two that are done at once the later one: its chunks are those that late readers look for.
+                task = next(each for each in reversed(racing) if each in done)
+                making = racing.pop(task)
+                error = task.exception()
+                if isinstance(error, OmnixError):
+                    failed = error
+                    self._failed(making, failed)
+                    if racing and kind_of(failed.reason) is not Kind.FINAL:
+                        continue
+                for loser, other in list(racing.items()):
+                    del racing[loser]
+                    self._outrun(other)
+                    lose(self.completion_id, other.order, loser)
+                if not isinstance(error, OmnixError):
+                    if task is not first:
+                        metrics.HEDGES_WON.labels(self.targets[self._index].provider).inc()
+                    return self._answered(making, task.result())
+        finally:
+            for task, making in racing.items():
+                task.cancel()
+                self._given_up(making)
+            if racing:
+                await asyncio.gather(*racing, return_exceptions=True)
+        await self._move_on(failed)
+        return await self._until_answered(make)
+
+    async def _beside(self) -> Making | None:
+        """An attempt at the next target, if there is one and the process may make it."""
+        attempts = self._attempts
+        attempts.budget.rest(time.monotonic())
+        if self._limits.attempts < 2 or self._remaining() <= timedelta(0):
+            return None
+        for index in range(len(self.targets)):
+            if index == self._index or index in self._barred:
+                continue
+            if attempts.budget.left < 1:
+                metrics.BUDGET_REFUSED.inc()
+                return None
+            target = self.targets[index]
+            entry = await attempts.admission.enter(target) if attempts.health.outages else Entry.FREELY
+            if entry is not Entry.NOT:
+                attempts.budget.extra_call()
+                metrics.HEDGES.labels(self.targets[self._index].provider).inc()
+                return self._begin(index, entry)
+            self._barred.add(index)
+        return None
+
+    def _begin(self, index: int, entry: Entry) -> Making:
+        target = self.targets[index]
+        self._made += 1
+        order = Order(
             attempt_id=uuid7(),
-            number=len(self._reports) + 1,
+            number=self._made,
             target=target,
             price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
             route=target.route,
             remaining=self._remaining(),
         )
+        return Making(order, index, entry, time.monotonic(), time.time())
 
     def _remaining(self) -> timedelta:
         return timedelta(seconds=max(self._ends - time.monotonic(), 0))
 
-    def _succeeded(self, order: Order, began: float, called: float) -> None:
+    def _answered(self, making: Making, answer: T) -> Answered[T]:
+        order = making.order
         target = order.target
-        self._attempts.health.succeeded(target, called, time.time())
+        self._attempts.health.succeeded(target, making.called, time.time())
         if self._speeds is not None:
             ended = time.monotonic()
-            self._speeds.succeeded(target.id, ended - began, ended)
-        self._called = called
+            self._speeds.succeeded(target.id, ended - making.began, ended)
+        self._index, self._called = making.index, making.called
         metrics.succeeded(target.provider).inc()
         self._reports.append(Report(order.number, target.provider, target.model))
+        return Answered(order, answer, tuple(self._reports))
 
-    def _failed(self, order: Order, failed: OmnixError, began: float, called: float) -> None:
-        target, health = order.target, self._attempts.health
+    def _failed(self, making: Making, failed: OmnixError) -> None:
+        order = making.order
+        target = order.target
         if self._speeds is not None and is_slow(failed.reason):
             ended = time.monotonic()
-            self._speeds.failed(target.id, ended - began, ended)
-        health.failed(target, failed, called, time.time(), probe=self._entry is Entry.AS_PROBE)
+            self._speeds.failed(target.id, ended - making.began, ended)
+        probe = making.entry is Entry.AS_PROBE
+        self._attempts.health.failed(target, failed, making.called, time.time(), probe=probe)
         _tell(self.completion_id, order, failed)
         self._reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
+        self._index = making.index
         self._note(failed)
+
+    def _given_up(self, making: Making) -> None:
+        """Nobody waits for it any longer."""
+        target = making.order.target
+        metrics.ATTEMPTS.labels(target.provider, "cancelled", "").inc()
+        if making.entry is Entry.AS_PROBE:
+            self._attempts.health.gave_up(target, time.time())
+
+    def _outrun(self, making: Making) -> None:
+        """Another attempt answered first."""
+        order = making.order
+        target = order.target
+        self._given_up(making)
+        self._lost += 1
+        if self._speeds is not None:
+            now = time.monotonic()
+            # It would have taken longer.
+            self._speeds.succeeded(target.id, now - making.began, now)
+        self._reports.append(Report(order.number, target.provider, target.model, Reason.CANCELLED.value))
 
     def _broke_off(self, broken: OmnixError) -> None:
         target = self.targets[self._index]
@@ -269,7 +324,7 @@ class Series:
             remaining=self._remaining(),
             affordable=budget.left > 0,
             jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
-            limits=self._limits,
+            limits=self._limits.less(self._lost),
             barred=self._barred,
         )
 

@@ -12,10 +12,10 @@ from omnix_kit.errors import OmnixError, Reason
 
 from omnix_router import metrics
 from omnix_router.adapters import Adapters
-from omnix_router.attempts import Order
 from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, Completed, Embedded, Started
 from omnix_router.errors import may_run_on, silent, too_late
 from omnix_router.health.state import Health
+from omnix_router.orders import Order, T
 from omnix_router.patience import Patience
 from omnix_router.reasoning import Wish
 from omnix_router.recovery.delivered import Continuation, Way
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _SLACK = timedelta(seconds=1)
 """The adapter ends a silent attempt itself; so much later the router no longer waits for it to say so."""
 _MAX_ENDINGS = 4096
+_LOSES_WITHIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,28 @@ class Calling:
                 "an attempt could not be ended",
                 extra={"attempt_id": attempt_id, "address": client.address, "error": exc.message},
             )
+
+    def lose(self, completion_id: str, order: Order, task: asyncio.Future[T]) -> None:
+        """Another attempt answered first: end this one without waiting for it."""
+        if len(self._endings) >= _MAX_ENDINGS:
+            task.cancel()
+            return
+        ending = asyncio.create_task(self._tell_lost(completion_id, order, task))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _tell_lost(self, completion_id: str, order: Order, task: asyncio.Future[T]) -> None:
+        """Its usage is recorded as what it was, so its adapter is told before the call is closed."""
+        try:
+            for client in self._adapters.serving(order.target.provider):
+                if await client.cancel(completion_id, order.attempt_id, "another attempt was quicker", hedge=True):
+                    await asyncio.wait([task], timeout=_LOSES_WITHIN)
+                    break
+        except OmnixError as exc:
+            _log.warning("an attempt could not be ended", extra={"attempt_id": order.attempt_id, "error": exc.message})
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     @asynccontextmanager
     async def finishing(self) -> AsyncIterator[None]:

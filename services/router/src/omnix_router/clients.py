@@ -9,11 +9,12 @@ from omnix.completion.v1 import completion_pb2
 from omnix.embedding.v1 import embedding_pb2
 from omnix.provider.v1 import provider_service_pb2 as wire
 from omnix.provider.v1 import provider_service_pb2_grpc
+from omnix.usage.v1 import usage_pb2
 from omnix_kit.convert import duration
 from omnix_kit.rpc import Remote
 
-from omnix_router.attempts import Order
 from omnix_router.convert import announcement_from_proto, attempt_to_proto
+from omnix_router.orders import Order
 from omnix_router.providers import Announcement
 from omnix_router.recovery.convert import continuation_to_proto
 from omnix_router.recovery.delivered import Continuation
@@ -123,11 +124,19 @@ class AdapterClient:
             connect_timeout=self._connect_timeout,
         )
 
-    async def cancel(self, completion_id: str, attempt_id: str, cause: str) -> bool:
-        """End an attempt; answers whether it was running there."""
+    async def cancel(self, completion_id: str, attempt_id: str, cause: str, *, hedge: bool = False) -> bool:
+        """End an attempt; answers whether it was running there.
+
+        :param hedge: it ran beside another one, which answered first; so its usage is recorded.
+        """
         response = await self._remote.call(
             self._stub.CancelCompletion,
-            wire.CancelCompletionRequest(completion_id=completion_id, attempt_id=attempt_id, cause=cause),
+            wire.CancelCompletionRequest(
+                completion_id=completion_id,
+                attempt_id=attempt_id,
+                cause=cause,
+                purpose=usage_pb2.PURPOSE_HEDGE if hedge else None,
+            ),
             timeout=_END_WITHIN,
             connect_timeout=self._connect_timeout,
         )

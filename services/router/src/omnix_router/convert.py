@@ -14,12 +14,12 @@ from omnix_kit.convert import price_to_proto, timestamp
 from omnix_kit.errors import CallerError, Reason
 from omnix_kit.money import Price
 
-from omnix_router.attempts import Order, Report
 from omnix_router.catalogue.models import Control, Effort, Mode, ReasoningControl
 from omnix_router.conditions import Facts
 from omnix_router.fitting import Need
 from omnix_router.listing import Listed
 from omnix_router.narrowing import NO_PREFERENCES, Preferences
+from omnix_router.orders import Order, Report
 from omnix_router.preferring import Policy
 from omnix_router.providers import Announcement, Provider
 from omnix_router.reasoning import BUDGET, EFFORT, MODE, ReasoningPlan, Wish, modes_of

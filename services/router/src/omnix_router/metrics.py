@@ -13,6 +13,8 @@ RETRIES = Counter("omnix_router_retries_total", "Attempts repeated at the same t
 FAILOVERS = Counter(
     "omnix_router_failovers_total", "Attempts that left a provider's target for the next.", ["provider", "reason"]
 )
+HEDGES = Counter("omnix_router_hedges_total", "Attempts made beside a slow first one of this provider.", ["provider"])
+HEDGES_WON = Counter("omnix_router_hedges_won_total", "Those of them that answered first.", ["provider"])
 BUDGET_LEFT = Gauge("omnix_router_retry_budget_left", "Extra calls that can be made now.")
 BUDGET_REFUSED = Counter("omnix_router_retry_budget_refused_total", "Extra calls that the budget forbade.")
 FIRST_CONTENT = Histogram(

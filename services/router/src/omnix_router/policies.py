@@ -21,7 +21,7 @@ An attempt that broke off after its first content is a failure like any other.
 """
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 
@@ -100,6 +100,10 @@ class Limits:
     """The longest ``Retry-After`` that is waited for."""
     shortest_pause: timedelta = timedelta(milliseconds=100)
     longest_pause: timedelta = timedelta(milliseconds=400)
+
+    def less(self, attempts: int) -> "Limits":
+        """With so many attempts fewer."""
+        return replace(self, attempts=self.attempts - attempts) if attempts else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class RouteTable(_Table):
     first_content_timeout: str | FirstContentTable | None = None
     idle_timeout: str | None = None
     deadline: str | None = None
+    hedge_after: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None
 
@@ -84,6 +85,7 @@ def route_of(key: str, name: str, table: RouteTable, names: Names | None) -> Rou
         first_content_timeout=first,
         idle_timeout=_duration(f"{key}.idle_timeout", table.idle_timeout),
         deadline=_duration(f"{key}.deadline", table.deadline),
+        hedge_after=_duration(f"{key}.hedge_after", table.hedge_after),
         strict_reasoning=table.strict_reasoning,
         first_content_timeouts=by_mode,
     )
@@ -105,6 +107,7 @@ def table_of(route: Route) -> RouteTable:
         first_content_timeout=_first_content_table(limits.first_content_timeout, limits.first_content_timeouts),
         idle_timeout=duration_text(limits.idle_timeout),
         deadline=duration_text(limits.deadline),
+        hedge_after=duration_text(limits.hedge_after),
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
     )

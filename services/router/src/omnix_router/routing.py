@@ -44,6 +44,8 @@ class RouteLimits:
     """Where ``first_content_timeouts`` says nothing."""
     idle_timeout: timedelta | None = None
     deadline: timedelta | None = None
+    hedge_after: timedelta | None = None
+    """When nothing came of the first attempt by then, a second one is made beside it."""
     strict_reasoning: bool | None = None
     """Refuse a wish for reasoning that a model can fulfil only nearly."""
     first_content_timeouts: Mapping[Mode, timedelta] = field(default_factory=dict)

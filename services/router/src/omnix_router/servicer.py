@@ -87,7 +87,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         chosen, _ = self._chosen(asked, self._whole, streamed=False)
         until = self._until(chosen, context)
         series = self._attempts.begin(asked.completion_id, chosen, until, self._whole)
-        answered = await series.first(lambda order: self._calling.complete(asked, order))
+        answered = await series.first(lambda order: self._calling.complete(asked, order), self._calling.lose)
         answer = answered.answer
         return wire.CompleteResponse(
             completion=answer.completion,

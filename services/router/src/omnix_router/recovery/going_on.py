@@ -2,9 +2,9 @@
 
 from omnix_kit.errors import OmnixError, Reason
 
-from omnix_router.attempts import Order
 from omnix_router.calling import Begun, Calling, Streamed
 from omnix_router.errors import PrefixRefused
+from omnix_router.orders import Order
 from omnix_router.policies import Kind, kind_of
 from omnix_router.recovery.delivered import Continuation, Delivered, Way
 from omnix_router.routing import Target

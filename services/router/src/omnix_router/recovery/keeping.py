@@ -13,9 +13,10 @@ from omnix_kit.messaging import Messaging
 from omnix_kit.senders import Senders
 
 from omnix_router import metrics
-from omnix_router.attempts import Answered, Series
+from omnix_router.attempts import Series
 from omnix_router.calling import Begun, Calling, Streamed
 from omnix_router.health.state import Health
+from omnix_router.orders import Answered
 from omnix_router.policies import Kind, kind_of
 from omnix_router.recovery.convert import Ended, heartbeat_to_bytes, published_from_bytes
 from omnix_router.recovery.opened import Bounds, OpenAnswers, Opened
@@ -62,9 +63,9 @@ class Answers:
         """Make attempts until one has its first content."""
         opened = self._open.add(series, streamed)
         if opened is None:
-            return await series.first(self._calling.starting(streamed, ""))
+            return await series.first(self._calling.starting(streamed, ""), self._calling.lose)
         try:
-            answered = await series.first(self._calling.starting(streamed, self._router_id))
+            answered = await series.first(self._calling.starting(streamed, self._router_id), self._calling.lose)
         except BaseException:
             self._open.remove(opened)
             raise

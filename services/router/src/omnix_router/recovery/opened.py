@@ -5,8 +5,9 @@ from contextvars import copy_context
 from dataclasses import dataclass
 
 from omnix_router import metrics
-from omnix_router.attempts import Answered, Order, Series
+from omnix_router.attempts import Series
 from omnix_router.calling import Begun, Streamed
+from omnix_router.orders import Answered, Order
 from omnix_router.recovery.convert import Ended
 from omnix_router.recovery.delivered import Link
 

@@ -12,8 +12,8 @@ from omnix_kit.messaging import Messaging
 from omnix_kit.recording import Recording
 
 from omnix_router import metrics
-from omnix_router.attempts import Answered
 from omnix_router.calling import Begun, Calling
+from omnix_router.orders import Answered
 from omnix_router.recovery.convert import published_from_bytes, succession_to_bytes
 from omnix_router.recovery.delivered import Delivered, Gathering, Link
 from omnix_router.recovery.going_on import GoingOn
