@@ -1,7 +1,8 @@
 """Durable publishing of many events at once.
 
 The client library's own way, one request and one timeout for each message, costs more CPU than everything else that is
-done to meter an attempt. Here a batch goes out together, and its acknowledgements come in on one subscription.
+done to meter an attempt. Here a batch of messages goes out at once, and their acknowledgements come in on one
+subscription.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ _decode = msgspec.json.Decoder(_Ack).decode
 
 
 class Outgoing(Struct, frozen=True):
+    """One message."""
+
     record: Record
     traceparent: str | None = None
 
@@ -53,23 +56,23 @@ class Acknowledged:
             await self._messaging.subscribe(f"{self._inbox}.*", self._on_answer)
             self._subscribed = True
 
-    async def publish(self, events: Sequence[Outgoing]) -> list[bool]:
-        """Which of the events the server stored for certain."""
+    async def publish(self, messages: Sequence[Outgoing]) -> list[bool]:
+        """Which of the messages the server stored for certain."""
         client = self._messaging.client
         if not client.is_connected or not self._subscribed:
-            return [False] * len(events)
+            return [False] * len(messages)
         self._batch += 1
-        tokens = [b"%d-%d" % (self._batch, number) for number in range(len(events))]
+        tokens = [b"%d-%d" % (self._batch, number) for number in range(len(messages))]
         self._pending, self._failed = set(tokens), set()
         self._all_answered = asyncio.get_running_loop().create_future()
         with suppress(TimeoutError, nats.errors.Error, OSError), insisting(_WITHIN) as within:
-            for token, event in zip(tokens, events, strict=True):
-                headers = {"Nats-Msg-Id": event.record.message_id}
-                if event.traceparent is not None:
-                    headers["traceparent"] = event.traceparent
+            for token, message in zip(tokens, messages, strict=True):
+                headers = {"Nats-Msg-Id": message.record.message_id}
+                if message.traceparent is not None:
+                    headers["traceparent"] = message.traceparent
                 await client.publish(
-                    event.record.subject,
-                    event.record.event,
+                    message.record.subject,
+                    message.record.event,
                     reply=f"{self._inbox}.{token.decode()}",
                     headers=headers,
                 )

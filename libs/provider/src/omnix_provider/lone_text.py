@@ -22,20 +22,21 @@ def is_lone_text(chunk: Chunk) -> bool:
 
 def head(attempt: int) -> bytes:
     """What all messages of an attempt begin with."""
-    return _ATTEMPT + _varint(attempt)
+    return _ATTEMPT + varint(attempt)
 
 
 def lone_text(head: bytes, first_seq: int, text: bytes) -> bytes:
     """``CompletionChunks`` with one chunk that has a text and nothing else."""
-    size = _varint(len(text))
-    whole = _varint(1 + len(size) + len(text))
-    seq = _FIRST_SEQ + _varint(first_seq) if first_seq else b""
+    size = varint(len(text))
+    whole = varint(1 + len(size) + len(text))
+    seq = _FIRST_SEQ + varint(first_seq) if first_seq else b""
     return b"%b%b%b%b%b%b%b" % (head, seq, _CHUNKS, whole, _TEXT, size, text)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number, or a length, as protobuf writes it."""
     if value < 0x80:
         return b"%c" % value
     if value < 0x4000:
         return b"%c%c" % (value & 0x7F | 0x80, value >> 7)
-    return b"%c%b" % (value & 0x7F | 0x80, _varint(value >> 7))
+    return b"%c%b" % (value & 0x7F | 0x80, varint(value >> 7))

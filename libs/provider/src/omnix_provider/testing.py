@@ -107,7 +107,10 @@ class Readers:
             stream.take(chunks)
 
     async def _on_usage(self, message: Msg) -> None:
-        self.usage.append(usage_pb2.UsageRecorded.FromString(message.data))
+        event = usage_pb2.UsageRecorded.FromString(message.data)
+        more = list(event.more)
+        event.ClearField("more")
+        self.usage += [event, *more]
 
     def of(self, made: provider_pb2.Attempt) -> list[usage_pb2.UsageRecorded]:
         return [event for event in self.usage if event.attempt_id == made.attempt_id]

@@ -1,16 +1,16 @@
 """The meter: exactly one usage event for each attempt that reached a vendor.
 
 An attempt is noted in the journal before it is made. When it ends, its event replaces the note, and is published with
-acknowledgement; if that fails it goes to the spool. Only then is the slot free again. So at any time the event is in
-the journal, on the way with a copy in the journal, or in the spool; a killed process leaves the first and the last to
-its successor.
+acknowledgement, in one message with others that ended at about the same time; if that fails it goes to the spool, by
+itself. Only then is the slot free again. So at any time the event is in the journal, on the way with a copy in the
+journal, or in the spool; a killed process leaves the first and the last to its successor.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
@@ -35,12 +35,13 @@ from omnix_provider.errors import InvalidRequest, TooBusy
 from omnix_provider.holding import Holding, hold
 from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
 from omnix_provider.spool import Record, Spool, SpoolFull, read_segment
+from omnix_provider.together import Closed, one_message, together
 from omnix_provider.types import Attempt, AttemptPurpose, CompletionRequest, EmbeddingRequest, Usage
 
 _log = logging.getLogger(__name__)
 
 _GATHER = 0.01
-"""Seconds in which ended attempts gather, so that their events go out and are acknowledged together."""
+"""Seconds in which ended attempts gather, so that their events go out together."""
 _AT_ONCE = 512
 _AWAY_FOR = 1.0
 """After a failed publish, seconds in which events go to the spool without trying."""
@@ -132,7 +133,7 @@ class Meter:
         self._spool = spool
         self._holding = holding
         self._acknowledged = Acknowledged(messaging)
-        self._waiting: deque[tuple[int, Outgoing]] = deque()
+        self._waiting: deque[Closed] = deque()
         self._ended = asyncio.Event()
         self._away_until = 0.0
         self._publishing = False
@@ -177,8 +178,7 @@ class Meter:
         data = event.SerializeToString()
         self._journal.close(slot, data)
         trace = telemetry.current_trace()
-        outgoing = Outgoing(_record(event, data), None if trace is None else trace.traceparent)
-        self._waiting.append((slot, outgoing))
+        self._waiting.append(Closed(slot, _record(event, data), None if trace is None else trace.traceparent))
         self._ended.set()
 
     async def _publish_closed(self) -> None:
@@ -188,7 +188,7 @@ class Meter:
             await asyncio.sleep(_GATHER)
             self._publishing = True
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
-            unsafe = dict(batch)
+            unsafe = {closed.slot: closed for closed in batch}
             try:
                 await self._bring_to_safety(unsafe)
             except SpoolFull:
@@ -198,37 +198,37 @@ class Meter:
                 _log.exception("publishing usage failed; it is kept and tried again")
                 await asyncio.sleep(_AWAY_FOR)
             finally:
-                self._waiting.extend(unsafe.items())
+                self._waiting.extend(unsafe.values())
                 self._publishing = False
             if not self._waiting:
                 self._ended.clear()
                 self._safe.set()
 
-    async def _bring_to_safety(self, unsafe: dict[int, Outgoing]) -> None:
+    async def _bring_to_safety(self, unsafe: dict[int, Closed]) -> None:
         """Takes out what is safe, and frees its slot."""
         if time.monotonic() >= self._away_until:
-            slots = list(unsafe)
-            stored = await self._acknowledged.publish([unsafe[slot] for slot in slots])
-            for slot, safe in zip(slots, stored, strict=True):
+            groups = list(together(unsafe.values()))
+            stored = await self._acknowledged.publish([_outgoing(group) for group in groups])
+            for group, safe in zip(groups, stored, strict=True):
                 if safe:
-                    self._journal.free(slot)
-                    del unsafe[slot]
-            _PUBLISHED.inc(sum(stored))
+                    self._safe_now(unsafe, group)
+                    _PUBLISHED.inc(len(group))
             if all(stored):
                 self._spool.try_again()
                 return
             self._away_until = time.monotonic() + _AWAY_FOR
-        slots = list(unsafe)
-        spooled = await asyncio.gather(
-            *(self._spool.append(unsafe[slot].record) for slot in slots), return_exceptions=True
-        )
-        for slot, failure in zip(slots, spooled, strict=True):
-            if failure is None:
-                self._journal.free(slot)
-                del unsafe[slot]
-                _SPOOLED.inc()
+        left = list(unsafe.values())
+        spooled = await asyncio.gather(*(self._spool.append(closed.record) for closed in left), return_exceptions=True)
+        kept = [closed for closed, failure in zip(left, spooled, strict=True) if failure is None]
+        self._safe_now(unsafe, kept)
+        _SPOOLED.inc(len(kept))
         if unsafe:
             raise SpoolFull
+
+    def _safe_now(self, unsafe: dict[int, Closed], events: Sequence[Closed]) -> None:
+        for closed in events:
+            self._journal.free(closed.slot)
+            del unsafe[closed.slot]
 
     async def _publish(self, record: Record) -> None:
         await self._messaging.publish_durable(record.subject, record.event, record.message_id)
@@ -376,6 +376,11 @@ def closing(orphan: Orphan) -> Record:
         event.error.CopyFrom(error_to_proto(_DIED))
         _INTERRUPTED.inc()
     return _record(event, event.SerializeToString())
+
+
+def _outgoing(group: Sequence[Closed]) -> Outgoing:
+    """Several events belong to several traces, and their message tells none."""
+    return Outgoing(one_message([closed.record for closed in group]), group[0].traceparent if len(group) == 1 else None)
 
 
 def _record(event: pb.UsageRecorded, data: bytes) -> Record:
