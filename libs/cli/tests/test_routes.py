@@ -170,6 +170,8 @@ def test_file_is_applied_and_again_changes_nothing(omnix: Omnix, gateway: Gatewa
     [row, wildcard] = omnix("list").stdout.splitlines()[1:]
     assert " ".join(row.split()) == "fast ordered openai/o3 store 2 2026-05-06 07:08:09 UTC k1"
     assert wildcard.startswith("team-a/*")
+    gateway.routes["fast"]["mirror"] = {"target": "a/b", "share": 0.05}
+    assert "openai/o3; copies to a/b: 0.05 " in omnix("list").stdout.splitlines()[1]
 
 
 def test_one_bad_route_leaves_all_as_they_are(omnix: Omnix, gateway: Gateway) -> None:
@@ -225,6 +227,7 @@ def test_what_is_shown_can_be_applied() -> None:
         "attempts": 2,
         "first_content_timeout": {"flash": "5s", "ultra-think": "2m"},
         "strict_reasoning": False,
+        "mirror": {"target": "e/*", "share": 0.05},
         "deadline": None,
         "targets": [{"model": "openai/*", "weight": 3, "rank": 1}, {"model": "a\x7f\\/b", "weight": 1, "rank": 2}],
         "rules": [
@@ -244,6 +247,7 @@ def test_what_is_shown_can_be_applied() -> None:
         "attempts": 2,
         "first_content_timeout": {"flash": "5s", "ultra-think": "2m"},
         "strict_reasoning": False,
+        "mirror": {"target": "e/*", "share": 0.05},
         "targets": [{"model": "openai/*", "rank": 1, "weight": 3}, {"model": "a\x7f\\/b", "rank": 2}],
         "rules": [
             {

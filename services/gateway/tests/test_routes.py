@@ -37,6 +37,7 @@ WHOLE: dict[str, Any] = {
     "deadline": "1h",
     "shadows": True,
     "strict_reasoning": False,
+    "mirror": {"target": "gemini/flash", "share": 0.05},
 }
 MINIMAL = {"targets": ["openai/gpt-4o"]}
 
@@ -200,6 +201,7 @@ BAD: list[tuple[object, str]] = [
     (MINIMAL | {"first_content_timeout": {"think": "soon"}}, "first_content_timeout.think"),
     (MINIMAL | {"first_content_timeout": {"fast": "1s"}}, "first_content_timeout.fast"),
     (MINIMAL | {"name": "other"}, "name"),
+    (MINIMAL | {"mirror": {"target": "a/b", "share": 0}}, "mirror.share"),
     ({"targets": [{"model": "a/b", "weight": 0}]}, "targets.0.weight"),
     (MINIMAL | {"rules": [{"when": {"mode": []}, "targets": ["a/b"]}]}, "rules.0.when.mode"),
     (MINIMAL | {"rules": [{"when": {"metadata": {"a": []}}, "targets": ["a/b"]}]}, "rules.0.when.metadata...."),

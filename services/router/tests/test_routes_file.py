@@ -5,7 +5,7 @@ from omnix_router.catalogue.models import Mode
 from omnix_router.conditions import Conditions
 from omnix_router.preferring import Policy
 from omnix_router.routes_file import RoutesFileError, parse
-from omnix_router.routing import Route, RouteLimits, RouteTarget, Rule
+from omnix_router.routing import Mirror, Route, RouteLimits, RouteTarget, Rule
 from omnix_router.sticking import By, Sticky
 
 from .words import CATALOGUE
@@ -37,6 +37,7 @@ def test_whole_format_is_read() -> None:
 
         [routes."team-a/*"]
         targets = ["openai/*"]
+        mirror = { target = "local/*", share = 1 }
 
         [routes.gpt-large]
         shadows = true
@@ -56,7 +57,7 @@ def test_whole_format_is_read() -> None:
             ),
             RouteLimits(2, timedelta(seconds=1.5), timedelta(seconds=10), timedelta(minutes=2)),
         ),
-        "team-a/*": Route("team-a/*", (RouteTarget("openai/*"),)),
+        "team-a/*": Route("team-a/*", (RouteTarget("openai/*"),), mirror=Mirror("local/*", 1.0)),
         "gpt-large": Route("gpt-large", (RouteTarget("openai/o3"),), shadows=True),
     }
 
@@ -177,6 +178,15 @@ def test_empty_file_has_no_routes() -> None:
         ('[routes."openai/mine"]\ntargets = ["o3"]', "routes.'openai/mine': is the name of a model"),
         ('[routes."openai/*"]\ntargets = ["o3"]', "routes.'openai/*': never matches"),
         ('[routes.b]\ntargets = ["a"]\n[routes.a]\ntargets = ["b"]', "routes.'b'.targets[0].model"),
+        ('[routes.a]\nmirror = { target = "o3", share = 0 }\ntargets = ["o3"]', "'a'.mirror.share: must be above 0"),
+        ('[routes.a]\nmirror = { target = "o3", share = 1.1 }\ntargets = ["o3"]', "routes.'a'.mirror.share: must be"),
+        ('[routes.a]\nmirror = { target = "o3", share = nan }\ntargets = ["o3"]', "routes.'a'.mirror.share: must be"),
+        ('[routes.a]\nmirror = { target = "o3" }\ntargets = ["o3"]', "missing required field `share`"),
+        (
+            '[routes.a]\nmirror = { target = "nobody/x", share = 1 }\ntargets = ["o3"]',
+            "routes.'a'.mirror.target: no provider is called nobody",
+        ),
+        ('[routes.a]\nmirror = { target = "openai/*", share = 1 }\ntargets = ["o3"]', "mirror.target: has a '*', but"),
         ('[routes.a]\npolicy = "best"\ntargets = ["o3"]', "routes.'a'.policy: 'best' is none of ordered, weighted"),
         ('[routes.a]\nsticky = "key"\ntargets = ["o3"]', "routes.'a'.sticky: 'key' is none of user, conversation"),
         ('[routes.a]\nsticky = "metadata."\ntargets = ["o3"]', "routes.'a'.sticky: 'metadata.' is none of"),

@@ -4,7 +4,19 @@ from dataclasses import replace
 import pytest
 from omnix_kit.errors import CallerError, PlatformError, Reason
 from omnix_router.catalogue.models import Mode
-from omnix_router.routing import Route, Routes, RouteTarget, Target, parted, plan, weighted
+from omnix_router.narrowing import Preferences
+from omnix_router.routing import (
+    Circumstances,
+    Mirror,
+    Route,
+    Routes,
+    RouteTarget,
+    Target,
+    parted,
+    plan,
+    plan_all,
+    weighted,
+)
 
 from .words import LARGE, NAMES, SMALL
 
@@ -99,6 +111,20 @@ def test_equal_ranks_share_and_lower_ranks_follow() -> None:
     )
     assert chosen("r", shared, chance=0.2) == ["ollama/a", "ollama/b", "ollama/c"]
     assert chosen("r", shared, chance=0.7) == ["ollama/b", "ollama/a", "ollama/c"]
+
+
+def test_plan_says_where_copies_go() -> None:
+    mirror = Mirror("ollama/*", 0.5)
+    wildcard = Route("team/*", (RouteTarget("openai/*"),), mirror=mirror)
+    fixed = Route("r", (RouteTarget("ollama/a"),), mirror=Mirror("ollama/b", 1))
+    found = routes(wildcard, fixed)
+    made = plan("team/o3", NAMES, found, 0.0)
+    assert ([target.id for target in made.targets], made.mirror) == (["openai/o3"], Mirror("ollama/o3", 0.5))
+    picky = Circumstances(preferences=Preferences(only=frozenset({"ollama"})))
+    assert plan("r", NAMES, found, 0.0, picky).mirror == fixed.mirror
+    assert plan("gpt-4o-mini", NAMES, found, 0.0).mirror is None
+    for names, told in ((("r", "team/o3"), fixed.mirror), (("gpt-4o-mini", "r"), None)):
+        assert plan_all(names, lambda name: plan(name, NAMES, found, 0.0)).mirror == told
 
 
 def test_provider_that_is_away_but_known_stays_a_target() -> None:

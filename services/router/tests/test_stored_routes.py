@@ -174,6 +174,7 @@ async def test_everything_that_a_route_says_is_stored_and_told(pair: Pair) -> No
         deadline=Duration(seconds=60),
         shadows=True,
         strict_reasoning=False,
+        mirror=pb.RouteMirror(target="gpt-4.1", share=0.05),
     )
     await pair.one.put(whole)
     told = await pair.two.get("whole")
@@ -186,6 +187,7 @@ async def test_everything_that_a_route_says_is_stored_and_told(pair: Pair) -> No
     # What was left to be looked up and to be reckoned was, once and for all.
     whole.targets[0].model, whole.targets[0].rank, whole.targets[1].weight = "openai/gpt-4o-mini", 1, 1
     whole.rules[0].targets[0].weight, whole.rules[0].targets[0].rank = 1, 1
+    whole.mirror.target = "openai/gpt-4.1"
     assert told == whole
     assert not (await pair.one.put(whole)).created
     assert (await pair.one.get("whole")).version == 1
@@ -303,6 +305,11 @@ async def test_deleted_route_is_gone_at_every_router(pair: Pair) -> None:
             "must be",
         ),
         (pb.Route(name="x", targets=[pb.RouteTarget(model="other/m")], deadline=Duration()), "deadline", "more than 0"),
+        (
+            pb.Route(name="x", targets=[pb.RouteTarget(model="other/m")], mirror=pb.RouteMirror(target="other/m")),
+            "mirror.share",
+            "must be above 0",
+        ),
         (
             pb.Route(
                 name="x",

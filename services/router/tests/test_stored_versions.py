@@ -34,6 +34,7 @@ idle_timeout = "7s"
 deadline = "0.4ms"
 shadows = true
 strict_reasoning = false
+mirror = { target = "gpt-4.1", share = 0.05 }
 targets = ["gpt-4o-mini", { model = "o3", weight = 3 }, { model = "gpt-4.1", rank = 2 }]
 
 [[routes.whole.rules]]

@@ -33,6 +33,11 @@ class Rule(msgspec.Struct):
     policy: str | None = None
 
 
+class Mirror(msgspec.Struct):
+    target: str
+    share: float
+
+
 class Author(msgspec.Struct):
     user_id: str | None = None
     key_id: str | None = None
@@ -61,6 +66,7 @@ class Route(msgspec.Struct):
     deadline: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None
+    mirror: Mirror | None = None
 
 
 class Version(msgspec.Struct):
@@ -155,7 +161,7 @@ def listed(routes: Iterable[Route]) -> Table:
         table.add_row(
             route.name,
             route.policy,
-            _targets(route.targets) + _rules(route.rules),
+            _targets(route.targets) + _rules(route.rules) + _mirror(route.mirror),
             route.source,
             "" if route.version is None else str(route.version),
             "" if change is None else _time(change.time),
@@ -190,6 +196,8 @@ def toml(route: Route) -> str:
     if route.sticky is not None:
         lines.append(f"sticky = {_value(route.sticky)}")
     lines += [f"{name} = {_value(found)}" for name in _LIMITS if (found := getattr(route, name)) is not None]
+    if route.mirror is not None:
+        lines.append(f"mirror = {_value(msgspec.to_builtins(route.mirror))}")
     lines += _target_lines(route.targets)
     for rule in route.rules:
         lines += ["", f"[[{at}.rules]]", f"when = {_value(rule.when)}"]
@@ -229,6 +237,10 @@ def _targets(targets: Sequence[Target]) -> str:
 
 def _rules(rules: Sequence[Rule]) -> str:
     return f"; {len(rules)} rule{'s' if len(rules) > 1 else ''}" if rules else ""
+
+
+def _mirror(mirror: Mirror | None) -> str:
+    return "" if mirror is None else f"; copies to {mirror.target}: {mirror.share:.3g}"
 
 
 def _time(time: datetime) -> str:

@@ -11,7 +11,7 @@ from omnix_router.catalogue.models import Mode
 from omnix_router.naming import MAX_NAME, Names
 from omnix_router.preferring import Policy
 from omnix_router.routes_rules import RouteError, When, conditions_of, policy_of, sticky_of, sticky_text, when_of
-from omnix_router.routing import Route, RouteLimits, RouteTarget, Rule
+from omnix_router.routing import Mirror, Route, RouteLimits, RouteTarget, Rule
 
 SANDBOX_PREFIX = "sandbox-"
 """Models of this prefix exist in the sandbox only and stand in no catalogue."""
@@ -37,6 +37,11 @@ class RuleTable(_Table):
     policy: str | None = None
 
 
+class MirrorTable(_Table):
+    target: str
+    share: float
+
+
 class FirstContentTable(_Table, rename={"ultra_think": "ultra-think"}):
     """``default`` is for what the others say nothing of."""
 
@@ -58,6 +63,7 @@ class RouteTable(_Table):
     hedge_after: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None
+    mirror: MirrorTable | None = None
 
 
 def route_of(key: str, name: str, table: RouteTable, names: Names | None) -> Route:
@@ -89,7 +95,8 @@ def route_of(key: str, name: str, table: RouteTable, names: Names | None) -> Rou
         strict_reasoning=table.strict_reasoning,
         first_content_timeouts=by_mode,
     )
-    return Route(name, targets, limits, table.shadows, policy, sticky, rules)
+    mirror = None if table.mirror is None else _mirror(f"{key}.mirror", name, table.mirror, names)
+    return Route(name, targets, limits, table.shadows, policy, sticky, rules, mirror)
 
 
 def table_of(route: Route) -> RouteTable:
@@ -110,6 +117,7 @@ def table_of(route: Route) -> RouteTable:
         hedge_after=duration_text(limits.hedge_after),
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
+        mirror=None if route.mirror is None else MirrorTable(route.mirror.model, route.mirror.share),
     )
 
 
@@ -162,6 +170,12 @@ def _target(key: str, route: str, raw: TargetTable, rank: int, names: Names | No
         raise RouteError(f"{key}.rank", "must be at least 1")
     model = raw.model if names is None else _model(f"{key}.model", route, raw.model, names)
     return RouteTarget(model, raw.weight, rank)
+
+
+def _mirror(key: str, route: str, raw: MirrorTable, names: Names | None) -> Mirror:
+    if not 0 < raw.share <= 1:
+        raise RouteError(f"{key}.share", "must be above 0 and at most 1")
+    return Mirror(raw.target if names is None else _model(f"{key}.target", route, raw.target, names), raw.share)
 
 
 def _model(key: str, route: str, model: str, names: Names) -> str:

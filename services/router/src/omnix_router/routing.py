@@ -63,6 +63,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where copies of some requests go, which nobody is shown."""
+
+    model: str
+    """As in :class:`RouteTarget`; in a plan no ``*`` is left in it."""
+    share: float
+    """Of the requests, above 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A name that callers may ask for in place of a model."""
 
@@ -76,6 +86,7 @@ class Route:
     sticky: Sticky | None = None
     rules: tuple[Rule, ...] = ()
     """The first one whose conditions hold counts."""
+    mirror: Mirror | None = None
 
     @property
     def every_target(self) -> Iterator[RouteTarget]:
@@ -157,6 +168,8 @@ class Plan:
     """How they were ordered; None when the caller named one model."""
     alone: bool = False
     """Only the first that can do what is asked may be called."""
+    mirror: Mirror | None = None
+    """Of the route; where several names are asked for, of the first."""
 
 
 class NoneAllowed(CallerError):
@@ -220,7 +233,7 @@ def plan_all(asked: Sequence[str], resolve: Callable[[str], Plan]) -> Plan:
     if not plans:
         raise missing or CallerError("No model is named.", reason=Reason.INVALID_REQUEST, param="model")
     targets = _once(target for each in plans for target in each.targets)
-    return Plan(targets, "", plans[0].limits, Policy.ORDERED, plans[0].alone)
+    return Plan(targets, "", plans[0].limits, Policy.ORDERED, plans[0].alone, plans[0].mirror)
 
 
 def preferred(plan: Plan, chance: float, at: Circumstances) -> Plan:
@@ -289,10 +302,11 @@ def _of_route(route: Route, matched: str, names: Names, chance: float, at: Circu
             retry_after=timedelta(seconds=2),
         )
     served.sort(key=lambda pair: pair[0].rank)
+    mirror = _mirror(route, matched)
     preferences = at.preferences
     if preferences is NO_PREFERENCES:
         ordered = _by_rank(served, policy, key, chance, at)
-        return Plan(_once(ordered), route.name, route.limits, policy)
+        return Plan(_once(ordered), route.name, route.limits, policy, mirror=mirror)
     left = narrowing.allowed([target for _, target in served], preferences)
     if not left:
         raise _none_allowed(route.name, (target.id for _, target in served))
@@ -303,7 +317,14 @@ def _of_route(route: Route, matched: str, names: Names, chance: float, at: Circu
         ids = {target.id for target in left}
         ordered = _by_rank([pair for pair in served if pair[1].id in ids], policy, key, chance, at)
     ordered = narrowing.preferred(ordered, preferences)
-    return Plan(_once(ordered), route.name, route.limits, policy, preferences.alone)
+    return Plan(_once(ordered), route.name, route.limits, policy, preferences.alone, mirror)
+
+
+def _mirror(route: Route, matched: str) -> Mirror | None:
+    mirror = route.mirror
+    if mirror is None or "*" not in mirror.model:
+        return mirror
+    return Mirror(mirror.model.replace("*", matched), mirror.share)
 
 
 def _by_rank(

@@ -67,6 +67,9 @@ def route_to_proto(name: str, asked: schema.RouteRequest) -> route_pb2.Route:
         deadline=_duration("deadline", asked.deadline),
         shadows=asked.shadows,
         strict_reasoning=asked.strict_reasoning,
+        mirror=None
+        if asked.mirror is None
+        else route_pb2.RouteMirror(target=asked.mirror.target, share=asked.mirror.share),
     )
 
 
@@ -97,6 +100,9 @@ def route_from_proto(route: route_pb2.Route) -> schema.Route:
         deadline=_text(route.deadline) if route.HasField("deadline") else None,
         shadows=route.shadows,
         strict_reasoning=route.strict_reasoning if route.HasField("strict_reasoning") else None,
+        mirror=schema.RouteMirror(target=route.mirror.target, share=route.mirror.share)
+        if route.HasField("mirror")
+        else None,
     )
 
 

@@ -20,6 +20,13 @@ class RouteTarget(Struct, kw_only=True, forbid_unknown_fields=True):
     rank: Count | None = None
 
 
+class RouteMirror(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where copies of a share of the requests go. Their answers are shown to nobody, and billed like any other."""
+
+    target: str
+    share: Annotated[float, Meta(gt=0, le=1)]
+
+
 class RouteConditions(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which requests a rule is for: all that is given must hold. One value stands for a list of one."""
 
@@ -78,6 +85,7 @@ class _Route(Struct, kw_only=True, forbid_unknown_fields=True):
     deadline: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None
+    mirror: RouteMirror | None = None
 
 
 class RouteRequest(_Route, kw_only=True, forbid_unknown_fields=True):

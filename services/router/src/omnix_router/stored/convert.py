@@ -14,7 +14,7 @@ from omnix_router.catalogue.models import Mode
 from omnix_router.conditions import Conditions
 from omnix_router.preferring import Policy
 from omnix_router.routes_rules import RouteError, When, sticky_text
-from omnix_router.routes_table import FirstContentTable, RouteTable, RuleTable, TargetTable, duration_text
+from omnix_router.routes_table import FirstContentTable, MirrorTable, RouteTable, RuleTable, TargetTable, duration_text
 from omnix_router.routing import Route, RouteLimits, RouteTarget
 from omnix_router.stored.errors import invalid
 from omnix_router.stored.managing import Shown
@@ -55,6 +55,7 @@ def table_from_proto(route: route_pb2.Route) -> RouteTable:
         deadline=_text(route.deadline) if route.HasField("deadline") else None,
         shadows=route.shadows,
         strict_reasoning=route.strict_reasoning if route.HasField("strict_reasoning") else None,
+        mirror=MirrorTable(route.mirror.target, route.mirror.share) if route.HasField("mirror") else None,
     )
 
 
@@ -102,6 +103,9 @@ def route_to_proto(route: Route) -> route_pb2.Route:
         deadline=_duration(limits.deadline),
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
+        mirror=None
+        if route.mirror is None
+        else route_pb2.RouteMirror(target=route.mirror.model, share=route.mirror.share),
     )
 
 
