@@ -216,6 +216,15 @@ async def test_failure_at_the_very_end(scene: Scene, closes: bool) -> None:
         assert (streamed.text, finish_reasons(streamed)) == ("Hello world", [pb.FINISH_REASON_STOP])
 
 
+async def test_what_a_plugin_leaves_out_for_good_does_not_come_back(scene: Scene) -> None:
+    left_out = wire.TransformChunksResponse(chunks=[pb.Chunk()])
+    scene.plugin.acts = (unchanged, lambda _: left_out, silent)
+    scene.vendor.say("Hello", " you", " there", whole=True)
+    streamed = await scene.start(attempt(), scene.plugin.plugin(closes=False, timeout=0.3))
+    await eventually(streamed.whole)
+    assert streamed.text == "Hello there"
+
+
 @pytest.mark.parametrize("closes", [True, False])
 async def test_plugin_that_is_not_there(scene: Scene, closes: bool) -> None:
     await scene.plugin.stop()

@@ -69,6 +69,7 @@ def said_from_proto(message: wire.TransformChunksResponse, alternatives: int) ->
         _chunks(message.chunks, alternatives),
         _chunks(message.held, alternatives),
         Refusal(message.refusal.message, message.refusal.param) if message.HasField("refusal") else None,
+        waits=not message.chunks and not message.held,
     )
 
 

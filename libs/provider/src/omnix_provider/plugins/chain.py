@@ -25,6 +25,8 @@ class Said(Struct, frozen=True):
     chunks: Sequence[Chunk] = ()
     held: Sequence[Chunk] = ()
     refusal: Refusal | None = None
+    waits: bool = False
+    """It named nothing at all: everything since it last did is held back."""
 
 
 class Call(Protocol):
@@ -65,8 +67,7 @@ class Link:
         if said.refusal is not None:
             counted.REFUSALS.labels(self.plugin.name, counted.CHUNKS).inc()
             raise PluginRefused(self.plugin.name, said.refusal.message, said.refusal.param)
-        holds_all = not said.chunks and not said.held
-        self._held = [*self._held, *chunks] if holds_all else said.held
+        self._held = [*self._held, *chunks] if said.waits else said.held
         return said.chunks
 
     def close(self) -> None:
