@@ -68,6 +68,34 @@ async def test_defect_moves_one_event_to_the_dead_after_five_tries(nats: NatsSer
     assert letter.payload == events[2].SerializeToString()
 
 
+async def test_defect_in_one_event_of_a_message_buries_that_event_alone(nats: NatsServer) -> None:
+    async with connected(nats) as messaging:
+        await streams.ensure(messaging.jetstream, streams.USAGE)
+        await dead.ensure(messaging)
+        events = [event() for _ in range(5)]
+        poison = event(usage={"input_tokens": -1})
+        bad = events[2].attempt_id
+        ledger = FailingLedger(defect=bad)
+        await publish(messaging, [event(more=[poison, *events])])
+
+        async def buried() -> bool:
+            return len([letter async for letter in dead.letters(messaging)]) == 2
+
+        async def acknowledged() -> bool:
+            info = await messaging.jetstream.consumer_info("OMNIX_USAGE", "usage-metering")
+            return (info.num_pending, info.num_ack_pending) == (0, 0)
+
+        async with handling(messaging, ledger):
+            await eventually(buried, within=30)
+            await eventually(acknowledged)
+        letters = {letter.message_id: letter async for letter in dead.letters(messaging)}
+    assert ledger.tries == MAX_TRIES
+    assert set(ledger.written) >= {each.attempt_id for each in events if each.attempt_id != bad}
+    assert letters[bad].payload == events[2].SerializeToString()
+    assert letters[bad].reason == "failed 5 times: KeyError('kaboom')"
+    assert letters[poison.attempt_id].payload == poison.SerializeToString()
+
+
 async def test_failures_of_the_store_use_up_no_tries(nats: NatsServer) -> None:
     async with connected(nats) as messaging:
         await streams.ensure(messaging.jetstream, streams.USAGE)

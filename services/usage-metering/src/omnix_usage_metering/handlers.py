@@ -25,10 +25,14 @@ def bookkeeping(ledger: Ledger, clock: Callable[[], datetime]) -> Work[Entry]:
         with metrics.WRITE.time():
             return [result.value for result in await ledger.record(entries)]
 
+    def alone(entry: Entry, reason: str) -> Unreadable:
+        return Unreadable(entry.event, entry.attempt_id, reason)
+
     return Work(
         service=SERVICE,
         read=read,
         record=record,
+        alone=alone,
         infrastructure=(StoreUnavailableError, StoreConfigurationError, StoreDamagedError),
         results=metrics.EVENTS,
         put_back=metrics.PUT_BACK,

@@ -41,6 +41,8 @@ class Work(Generic[EventT]):
     """The events of a message, from its payload and its subject; ``Poison`` when it has none that can be read."""
     record: Callable[[Sequence[EventT]], Awaitable[Sequence[str]]]
     """Make the events durable and tell for each what became of it. Bears being told the same event again."""
+    alone: Callable[[EventT, str], Unreadable]
+    """An event as a message of its own, with the reason why nobody can process it."""
     infrastructure: tuple[type[Exception], ...]
     """What recording raises when no event is at fault, whether waiting or only an operator helps."""
     results: prometheus_client.Counter
@@ -101,28 +103,52 @@ class Handler(Generic[EventT]):
             if len(accepted) > 1:  # one of them is at fault: find out which
                 went_well = [await self._write([one]) for one in accepted]
                 return all(went_well)
-            return await self._failed(accepted[0].message, exc)
-        for result, count in Counter(results).items():
-            self._work.results.labels(result).inc(count)
+            return await self._write_apart(accepted[0], exc)
+        self._count(results)
         went_well = [await self._bury_parts(taken) for taken in accepted if taken.unreadable]
         if whole := [taken.message for taken in accepted if not taken.unreadable]:
             await _acknowledge(whole)
         return all(went_well)
+
+    async def _write_apart(self, taken: _Taken[EventT], exc: Exception) -> bool:
+        """An event of the message is at fault, and the others shall not wait for what becomes of it."""
+        failures = [(event, exc) for event in taken.events]
+        if len(taken.events) > 1:
+            failures = []
+            for event in taken.events:
+                try:
+                    self._count(await self._work.record([event]))
+                except self._work.infrastructure as away:
+                    return await self._wait_for_store([taken.message], away)
+                except Exception as failure:
+                    failures.append((event, failure))
+        return await self._failed(taken, failures)
+
+    def _count(self, results: Sequence[str]) -> None:
+        for result, count in Counter(results).items():
+            self._work.results.labels(result).inc(count)
 
     async def _wait_for_store(self, messages: Sequence[Msg], exc: Exception) -> bool:
         _log.warning("the store is away, events wait in the stream", extra={"events": len(messages), "error": str(exc)})
         await self._put_back(messages, "store")
         return False
 
-    async def _failed(self, message: Msg, exc: Exception) -> bool:
-        sequence = message.metadata.sequence.stream
+    async def _failed(self, taken: _Taken[EventT], failures: Sequence[tuple[EventT, Exception]]) -> bool:
+        sequence = taken.message.metadata.sequence.stream
         count = self._tries.failed(sequence)
-        _log.error("an event could not be processed", extra={"sequence": sequence, "tries": count}, exc_info=exc)
-        if count < MAX_TRIES:
-            await self._put_back([message], "defect", doubled=count - 1)
+        for _, exc in failures:
+            _log.error("an event could not be processed", extra={"sequence": sequence, "tries": count}, exc_info=exc)
+        if failures and count < MAX_TRIES:
+            await self._put_back([taken.message], "defect", doubled=count - 1)
             return True
-        if not await self._bury(message, f"failed {count} times: {exc!r}"):
-            return False
+        for event, exc in failures:
+            taken.events.remove(event)
+            taken.unreadable.append(self._work.alone(event, f"failed {count} times: {exc!r}"))
+        if taken.unreadable:
+            if not await self._bury_parts(taken):
+                return False
+        else:
+            await _acknowledge([taken.message])
         self._tries.forget(sequence)
         return True
 

@@ -1,5 +1,6 @@
 """Reading ``UsageRecorded``: the same events are processable for every consumer, so that their books agree."""
 
+import logging
 import re
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from omnix_kit.durable.errors import Poison, Unreadable
 from omnix_kit.ids import is_id
 from omnix_kit.money import Price, Tokens
 from omnix_kit.usage.events import Certainty, Outcome, certainty
+
+_log = logging.getLogger(__name__)
 
 _OUTCOMES = {
     usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED: Outcome.SUCCEEDED,
@@ -70,8 +73,12 @@ def _read(event: usage_pb2.UsageRecorded, subject: str) -> Checked | Unreadable:
     try:
         return checked(event, subject)
     except Poison as exc:
-        event_id = event.attempt_id if is_id(event.attempt_id) else ""
-        return Unreadable(event.SerializeToString(), event_id, str(exc))
+        reason = str(exc)
+    except Exception as exc:  # a defect here is no reason to bury the neighbours
+        _log.exception("an event could not be read")
+        reason = f"reading it failed: {exc!r}"
+    event_id = event.attempt_id if is_id(event.attempt_id) else ""
+    return Unreadable(event.SerializeToString(), event_id, reason)
 
 
 def checked(event: usage_pb2.UsageRecorded, subject: str) -> Checked:
