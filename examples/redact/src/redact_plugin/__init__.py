@@ -1,0 +1,1 @@
+"""An OmniX plugin that keeps personal data from vendors."""
