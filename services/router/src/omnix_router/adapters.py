@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -242,11 +242,7 @@ class Adapters:
         self._granted = {client: came.announcements.get(client, _NOTHING) for client in self._registered}
         self._serving = {name: tuple(clients) for name, clients in serving.items()}
         self._problems = problems
-        self._left = {
-            provider.name: f"the adapter at {client.address} left"
-            for client, said in left.items()
-            for provider in said.providers
-        }
+        self._left = _told_of_those_who_left(left)
         self._sandboxes = frozenset(
             provider.name for said in said_by_all for provider in said.providers if provider.sandbox
         )
@@ -275,6 +271,17 @@ class Adapters:
                 extra={"address": refusal.adapter.address, "provider": refusal.provider, "why": refusal.why.value},
             )
         self._refusals = refusals
+
+
+def _told_of_those_who_left(left: Mapping[AdapterClient, Announcement]) -> Mapping[str, str]:
+    addresses: dict[str, list[str]] = {}
+    for client, said in left.items():
+        for provider in said.providers:
+            addresses.setdefault(provider.name, []).append(client.address)
+    return {
+        name: f"the adapter at {known[0]} left" if len(known) == 1 else f"the {len(known)} adapters that served it left"
+        for name, known in addresses.items()
+    }
 
 
 def _label(client: AdapterClient) -> str:
