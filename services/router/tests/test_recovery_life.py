@@ -1,6 +1,7 @@
 """Recovery where the router, its bounds or the broker set the limits: each test has a router of its own."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from omnix_kit.errors import Reason
 from omnix_kit.testing import NatsServer, eventually
 
 from .fakes import Call, FakeAdapter, Router, fail, running
-from .scene import CUT, STALLED, Scene, begun, continuation_of, scene_at, sender_of, stream_of
+from .scene import CUT, STALLED, Scene, begun, continuation_of, scene_at, stream_of
 
 ROUTES = """
 providers = ["other"]
@@ -166,6 +167,24 @@ async def test_end_that_was_told_while_the_broker_died_is_found_in_the_recording
         nats.kill()
 
 
+async def test_router_that_stood_still_takes_nobody_for_dead(tmp_path: Path, nats: NatsServer) -> None:
+    openai, other = FakeAdapter("openai"), FakeAdapter("other")
+    async with stage(tmp_path, nats, openai, other, OMNIX_SENDER_TIMEOUT="2s") as (router, scene):
+        openai.script = [scene.says("Hel")]
+        await begun(router, "pair")
+        router.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(4)
+        router.process.send_signal(signal.SIGCONT)
+        await looks_at_its_senders(scene, stream_of(openai.calls[0]).router_id)
+        assert (await router.metric("omnix_router_recoverable_answers"), len(openai.calls)) == (1, 1)
+
+
+async def looks_at_its_senders(scene: Scene, router_id: str) -> None:
+    for _ in range(3):
+        scene.beats.clear()
+        await eventually(lambda: router_id in scene.beats)
+
+
 async def test_outage_of_the_broker_is_no_silence_of_senders(tmp_path: Path) -> None:
     openai, other = FakeAdapter("openai"), FakeAdapter("other")
     nats = NatsServer(tmp_path / "nats")
@@ -180,13 +199,7 @@ async def test_outage_of_the_broker_is_no_silence_of_senders(tmp_path: Path) -> 
             await router.ready()
             async with asyncio.timeout(15):
                 await scene.messaging.ready()
-            scene.beats.clear()
-            router_id = stream_of(openai.calls[0]).router_id
-            for _ in range(2):  # so many times it looked who is silent
-                await eventually(lambda: router_id in scene.beats)
-                scene.beats.clear()
-            assert await router.metric("omnix_router_recoverable_answers") == 1
-            assert sender_of(openai) in scene.alive
-            assert len(openai.calls) == 1
+            await looks_at_its_senders(scene, stream_of(openai.calls[0]).router_id)
+            assert (await router.metric("omnix_router_recoverable_answers"), len(openai.calls)) == (1, 1)
     finally:
         nats.kill()

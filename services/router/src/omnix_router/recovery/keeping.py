@@ -25,6 +25,8 @@ from omnix_router.recovery.recovering import Recovering
 _log = logging.getLogger(__name__)
 
 _TICK = 1.0
+_STALLED = 2.5
+"""Seconds between two ticks in which this process itself stood still, and heard nobody."""
 _LOOK_AFTER_IDLE = 10.0
 """Seconds beyond the idle limit after which an open answer is looked up: its end may have been told and not heard."""
 _LOOK_AT_MOST_EVERY = 60.0
@@ -55,8 +57,8 @@ class Answers:
         self._router_id = router_id
         self._open = OpenAnswers(bounds)
         self._senders = Senders(sender_timeout.total_seconds())
-        self._connected_since = 0.0
-        """By ``Listening``."""
+        self._listened_since = 0.0
+        """By ``Listening``: from when on nothing was missed."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, series: Series, streamed: Streamed) -> Answered[Begun]:
@@ -99,7 +101,7 @@ class Answers:
         await self._recovering.connected()
         now = time.monotonic()
         self._senders.listening.begin(now)
-        self._connected_since = self._senders.listening.at(now)
+        self._listened_since = self._senders.listening.at(now)
         for opened in self._open:
             opened.look_at, opened.looks_soon = now, _LOOKS_AFTER_CONNECTION
 
@@ -178,9 +180,14 @@ class Answers:
 
     async def _beat(self) -> None:
         subject = subjects.sender_heartbeat(self._router_id)
+        last = time.monotonic()
         while True:
             try:
                 now = time.monotonic()
+                if now - last > _STALLED:
+                    # What others said meanwhile waits to be read.
+                    self._listened_since = self._senders.listening.at(now)
+                last = now
                 if self._messaging.client.is_connected:
                     self._find_silent(now)
                     await self._messaging.publish(subject, heartbeat_to_bytes(self._router_id, len(self._open)))
@@ -197,10 +204,10 @@ class Answers:
         if not self._senders.listening.connected:
             return
         for sender_id in list(self._open.senders):
-            if not self._senders.is_silent(sender_id, self._connected_since, now):
+            if not self._senders.is_silent(sender_id, self._listened_since, now):
                 continue
             for opened in self._open.of(sender_id):
-                if self._senders.is_silent(sender_id, max(opened.since, self._connected_since), now):
+                if self._senders.is_silent(sender_id, max(opened.since, self._listened_since), now):
                     self._broke_off(opened, None, 0)
 
     async def _look_around(self) -> None:
