@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from nats.js.errors import NotFoundError
 from omnix.account.v1 import account_pb2
 from omnix_gateway.metrics import CACHE, CACHE_ERRORS, CACHE_STORES, SHARING
 from omnix_kit.streams import CACHE as STREAM
@@ -50,17 +51,26 @@ def text(answer: httpx.Response) -> str:
     return str(answer.json()["choices"][0]["message"]["content"])
 
 
-async def subjects_kept(behind: Backends) -> list[str]:
+async def _subjects(behind: Backends) -> list[str] | None:
+    """None before the gateway has set the cache up."""
     assert STREAM.name is not None
-    info = await behind.messaging.jetstream.stream_info(STREAM.name, subjects_filter=">")
+    try:
+        info = await behind.messaging.jetstream.stream_info(STREAM.name, subjects_filter=">")
+    except NotFoundError:
+        return None
     return sorted(info.state.subjects or {})
 
 
+async def subjects_kept(behind: Backends) -> list[str]:
+    return await _subjects(behind) or []
+
+
 async def kept(behind: Backends, count: int = 1) -> None:
-    """Wait until so many answers lie in the cache."""
+    """Wait until so many answers lie in the cache, which is set up."""
 
     async def there() -> bool:
-        return len(await subjects_kept(behind)) == count
+        found = await _subjects(behind)
+        return found is not None and len(found) == count
 
     await eventually(there)
 

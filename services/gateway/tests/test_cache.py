@@ -125,8 +125,7 @@ async def test_without_the_broker_requests_are_answered(gateway: Gateway, behind
     assert outcome(await ask(gateway)) == "miss"
     nats.start()
     await eventually(lambda: not gateway.process.readiness.lacking())
-    await ask(gateway)  # what a server that was killed had not written down is kept anew
-    await kept(behind)
+    # What a server that was killed had not written down is kept anew.
     await eventually(lambda: gives(gateway, "hit"))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from omnix.account.v1 import account_pb2
 from omnix_kit.testing import eventually
 
 from .cached import Counted, ask, body, kept, outcome, subjects_kept, text
@@ -148,3 +149,28 @@ async def test_the_operator_may_have_nothing_kept(start: Start, behind: Backends
     for _ in range(2):
         assert outcome(await ask(gateway)) == "miss"
     assert await subjects_kept(behind) == []
+
+
+@pytest.mark.parametrize(
+    ("shared_by", "hits"), [("tenant", "abcdef"), ("team", "ab"), ("user", "ac"), ("key", "a")], ids=str
+)
+async def test_the_operator_says_who_shares(start: Start, behind: Backends, shared_by: str, hits: str) -> None:
+    for name, team, user in (
+        ("a", "red", "ann"),
+        ("b", "red", "bob"),
+        ("c", "blue", "ann"),
+        ("d", "", ""),
+        ("e", "", ""),
+        ("f", "ann", "red"),
+    ):
+        key = behind.accounts.add(f"sk-omnix-{name}", name, account_pb2.KEY_ROLE_MEMBER)
+        key.team_id, key.user_id = team, user
+    gateway: Gateway = await start(cache_shared_by=shared_by)
+    await ask(gateway, headers={"x-omnix-cache": "on", "authorization": "Bearer sk-omnix-a"})
+    await kept(behind)
+    reads = {"x-omnix-cache": "on,no-store"}
+    found = ""
+    for name in "abcdef":
+        told = await ask(gateway, headers=reads | {"authorization": f"Bearer sk-omnix-{name}"})
+        found += name if outcome(told) == "hit" else ""
+    assert found == hits

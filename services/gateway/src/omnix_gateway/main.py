@@ -173,6 +173,7 @@ def _cache_bounds(settings: Settings) -> Bounds:
 def _cache_rules(settings: Settings) -> Operator:
     return Operator(
         settings.cache,
+        settings.cache_shared_by,
         ttl=math.ceil(settings.cache_ttl.total_seconds()),
         max_ttl=int(settings.cache_max_ttl.total_seconds()),
     )

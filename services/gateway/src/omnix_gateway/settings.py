@@ -8,7 +8,7 @@ from omnix_kit.settings import Duration, Port, ServiceSettings
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
-from omnix_gateway.caching.wishes import Usual
+from omnix_gateway.caching.wishes import SharedBy, Usual
 from omnix_gateway.chat.content.media import FromAddresses
 
 _MIB = 1024 * 1024
@@ -91,6 +91,8 @@ class Settings(ServiceSettings):
 
     cache: Usual = Usual.OFF
     """What becomes of requests that say nothing of the cache: ``off``, ``join`` or ``on``."""
+    cache_shared_by: SharedBy = SharedBy.TENANT
+    """Who gets each other's answers: all of a ``tenant``, or of a ``team``, a ``user`` or a ``key`` of it."""
     cache_ttl: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
     """How long an answer is kept unless the request says it."""
     cache_max_ttl: Duration = Field(default=timedelta(hours=24), ge=timedelta(0), le=timedelta(days=7))

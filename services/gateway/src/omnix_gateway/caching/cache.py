@@ -10,9 +10,10 @@ from omnix_gateway.caching.convert import Request, key_of
 from omnix_gateway.caching.entries import Entry
 from omnix_gateway.caching.outcomes import Cached, Outcome
 from omnix_gateway.caching.store import Store
-from omnix_gateway.caching.wishes import HEADER, Operator, Wish, wish
+from omnix_gateway.caching.wishes import HEADER, Operator, Wish, circle, wish
 from omnix_gateway.chat.schema import CacheWish
 from omnix_gateway.http.exchange import Exchange, Scope, header
+from omnix_gateway.identity import Identity
 
 _HEADER: Final = HEADER.encode()
 _HASHED_HERE: Final = 256 * 1024
@@ -32,12 +33,13 @@ class Cache:
         """What a request wishes; None for the many that wish nothing."""
         return wish(header(scope, _HEADER), field, self.operator)
 
-    async def key(self, tenant_id: str, asked: Request, wish: Wish) -> bytes:
+    async def key(self, identity: Identity, asked: Request, wish: Wish) -> bytes:
         if wish.is_nothing:
             return b""
+        owner = identity.tenant_id, *circle(identity, self.operator.shared_by), wish.namespace
         if asked.ByteSize() > _HASHED_HERE:
-            return await asyncio.to_thread(key_of, tenant_id, wish.namespace, asked)
-        return key_of(tenant_id, wish.namespace, asked)
+            return await asyncio.to_thread(key_of, owner, asked)
+        return key_of(owner, asked)
 
     async def entry(self, tenant_id: str, key: bytes, wish: Wish) -> Entry | None:
         return await self.store.get(tenant_id, key, wish.max_age) if wish.reads else None

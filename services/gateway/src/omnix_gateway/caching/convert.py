@@ -1,6 +1,6 @@
 """Requests to what the cache knows them by, and answers to bytes, to chunks, and back from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -23,13 +23,13 @@ _NOT_FOR_THE_MODEL: Final = ("prompt_cache_key", "prompt_cache_options", "prompt
 _WHOLE: Final = (pb.FINISH_REASON_STOP, pb.FINISH_REASON_LENGTH, pb.FINISH_REASON_TOOL_CALLS)
 
 
-def key_of(tenant_id: str, namespace: str, request: Request) -> bytes:
-    """What the cache knows a request by: SHA-256 over tenant, namespace and all that can change the answer.
+def key_of(owner: Iterable[str], request: Request) -> bytes:
+    """What the cache knows a request by: SHA-256 over whose it is and all that can change the answer.
 
     Metadata can: routes have rules by it.
     """
     digest = sha256(_FORM)
-    for text in (tenant_id, namespace, request.DESCRIPTOR.full_name):
+    for text in (*owner, request.DESCRIPTOR.full_name):
         part = text.encode()
         digest.update(len(part).to_bytes(4))
         digest.update(part)

@@ -37,7 +37,7 @@ class CachedEmbeddings:
     ) -> EmbedResponse:
         """:param left: what is left of the time that the caller gave."""
         own_id = exchange.completion_id
-        key = await self.cache.key(identity.tenant_id, asked, wish)
+        key = await self.cache.key(identity, asked, wish)
         flight = self._under_way(key, wish)
         if flight is None:
             entry = await self.cache.entry(identity.tenant_id, key, wish)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 from omnix_kit.errors import CallerError
 
 from omnix_gateway.chat.schema import CacheWish
 from omnix_gateway.errors import invalid
+from omnix_gateway.identity import Identity
 
 HEADER: Final = "x-omnix-cache"
 FIELD: Final = "cache"
@@ -24,11 +25,21 @@ class Usual(StrEnum):
     """The same, and it is answered from the cache, and its answer kept."""
 
 
+class SharedBy(StrEnum):
+    """Who gets each other's answers. Tenants never do."""
+
+    TENANT = "tenant"
+    TEAM = "team"
+    USER = "user"
+    KEY = "key"
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """What the operator set; times in seconds."""
 
     usual: Usual = Usual.OFF
+    shared_by: SharedBy = SharedBy.TENANT
     ttl: int = 300
     max_ttl: int = 86_400
     """0 keeps nothing."""
@@ -51,6 +62,21 @@ class Wish:
     @property
     def is_nothing(self) -> bool:
         return not (self.reads or self.joins or self.ttl)
+
+
+def circle(identity: Identity, shared_by: SharedBy) -> tuple[str, str]:
+    """Who of a tenant gets this one's answers. A key of no team, or no user, then shares with no other."""
+    match shared_by:
+        case SharedBy.TENANT:
+            return "tenant", ""
+        case SharedBy.TEAM if identity.team_id:
+            return "team", identity.team_id
+        case SharedBy.USER if identity.user_id:
+            return "user", identity.user_id
+        case SharedBy.TEAM | SharedBy.USER | SharedBy.KEY:
+            return "key", identity.key_id
+        case _:
+            assert_never(shared_by)
 
 
 def wish(header: str | None, field: CacheWish | bool | None, operator: Operator) -> Wish | None:

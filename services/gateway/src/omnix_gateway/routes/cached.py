@@ -67,7 +67,7 @@ class CachedCompletions:
         """:param stream: streams an answer that is begun through the lead."""
         exchange, identity = asked.exchange, asked.identity
         completion_id = exchange.completion_id
-        key = await self.cache.key(identity.tenant_id, asked.request, wish)
+        key = await self.cache.key(identity, asked.request, wish)
         flight = self._under_way(key, wish)
         if flight is None and wish.reads:
             with WhileConnected(asked.scope):
