@@ -98,17 +98,13 @@ class SharedCompletions:
     async def get_off(self, flight: Streamed, how: str) -> None:
         """A request is done with a stream that ended for it like this. The last one decides what becomes of it."""
         is_last = flight.get_off()
-        if how == WHOLE:
+        if how == WHOLE or (is_last and how == LEFT and flight.goes_on and flight.is_orphaned and flight.task.done()):
             self._land(flight)
             return
-        if how != LEFT:
+        if is_last or how != LEFT:
             self.flights.end(flight)
         if not is_last or not flight.is_orphaned:
             return
-        if flight.goes_on and how == LEFT and flight.task.done():
-            self._land(flight)
-            return
-        self.flights.end(flight)
         if flight.left is not None:
             await self.streams.leave(flight.left)
         else:
