@@ -6,6 +6,7 @@ from pathlib import Path
 from omnix_router.catalogue.reading import load, parse
 from omnix_router.conditions import MODALITIES
 from omnix_router.fitting import CAPABILITIES
+from omnix_router.mirroring import Skipped
 from omnix_router.preferring import Policy
 from omnix_router.reasoning import BUDGETS
 from omnix_router.routes_file import parse as parse_routes
@@ -14,7 +15,7 @@ from omnix_router.settings import Settings
 from omnix_router.sticking import By, Sticky
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-ROUTES, POLICIES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+ROUTES, POLICIES, COPIES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 def test_example_routes_are_good() -> None:
@@ -27,6 +28,13 @@ def test_example_policies_are_good() -> None:
     [route] = parse_routes(POLICIES, load(None), {"openai"}).by_name.values()
     assert (route.policy, route.sticky) == (Policy.CHEAPEST, Sticky(By.CONVERSATION))
     assert [(len(rule.targets), rule.policy) for rule in route.rules] == [(2, Policy.ORDERED), (1, None)]
+
+
+def test_example_copies_are_good() -> None:
+    [route] = parse_routes(COPIES, load(None), {"openai"}).by_name.values()
+    assert route.mirror is not None
+    assert (route.mirror.model.partition("/")[0], route.mirror.share) == ("bedrock", 0.05)
+    assert [cause for cause in Skipped if f"| `{cause}` |" not in README] == []
 
 
 def test_every_policy_and_condition_is_told() -> None:

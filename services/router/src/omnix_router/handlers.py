@@ -8,6 +8,7 @@ from omnix_kit import subjects
 from omnix_kit.messaging import Messaging
 
 from omnix_router.attempts import Attempts
+from omnix_router.mirroring import Mirroring
 from omnix_router.recovery.convert import ended_from_bytes
 from omnix_router.recovery.keeping import Answers
 
@@ -17,10 +18,11 @@ _log = logging.getLogger(__name__)
 class Cancellations:
     """Whoever runs an attempt of a completion ends it; a router that is between two attempts makes no other."""
 
-    def __init__(self, messaging: Messaging, attempts: Attempts, answers: Answers) -> None:
+    def __init__(self, messaging: Messaging, attempts: Attempts, answers: Answers, mirroring: Mirroring) -> None:
         self._messaging = messaging
         self._attempts = attempts
         self._answers = answers
+        self._mirroring = mirroring
         self._subscribed = False
 
     async def publish(self, completion_id: str, cause: str) -> None:
@@ -42,6 +44,7 @@ class Cancellations:
         completion_id = message.subject.rpartition(".")[2]
         self._attempts.end(completion_id)
         self._answers.end(completion_id)
+        self._mirroring.end(completion_id)
 
 
 class Senders:

@@ -24,6 +24,7 @@ from omnix_router.health.admission import Admission
 from omnix_router.health.circuits import Rules
 from omnix_router.health.sharing import Sharing
 from omnix_router.health.state import Health
+from omnix_router.mirroring import Mirroring
 from omnix_router.patience import Patience
 from omnix_router.policies import Limits
 from omnix_router.recovery.keeping import Answers
@@ -49,7 +50,6 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         catalogue = CatalogueInForce(settings.catalogue_file, settings.data_dir / IMPORTED)
         routes = RoutesInForce(settings.routes_file, catalogue.current, {adapter.name for adapter in settings.adapters})
-        # Opening it takes a while, and what is to be done at connections must be told before the first one stands.
         store = await _opened(settings, stack)
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
         adapters = Adapters(
@@ -60,7 +60,14 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         attempts = Attempts(Limits(attempts=settings.attempts), Admission(health, sharing.claim))
         calling = Calling(adapters, health, _patience(settings), settings.idle_timeout)
         answers = _answers(settings, process, messaging, calling, health)
-        cancellations = Cancellations(messaging, attempts, answers)
+        mirroring = Mirroring(
+            adapters,
+            health,
+            settings.mirrored_at_once,
+            settings.completion_deadline,
+            strict_reasoning=settings.strict_reasoning,
+        )
+        cancellations = Cancellations(messaging, attempts, answers, mirroring)
         messaging.at_connection(cancellations.subscribe)
         messaging.at_connection(Senders(messaging, answers, process.instance_id).subscribe)
         messaging.at_connection(answers.connected)
@@ -80,12 +87,14 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         await stack.enter_async_context(adapters.followed())
         await stack.enter_async_context(calling.finishing())
         await stack.enter_async_context(answers.kept(settings.grace))
+        await stack.enter_async_context(mirroring.kept())
         servicer = RouterServicer(
             adapters,
             routes,
             attempts,
             calling,
             answers,
+            mirroring,
             cancellations,
             health,
             settings.completion_deadline,

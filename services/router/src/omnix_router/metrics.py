@@ -48,6 +48,20 @@ RECOVERY_SECONDS = Histogram(
     "From the word that an attempt broke off until readers were told which one goes on.",
     buckets=SECONDS,
 )
+COPIES_SENT = Counter("omnix_router_shadow_copies_sent_total", "Shadow copies that were sent.", ["provider"])
+COPIES_SKIPPED = Counter(
+    "omnix_router_shadow_copies_skipped_total", "Shadow copies that were due and not sent, by why.", ["cause"]
+)
+COPIES_FAILED = Counter(
+    "omnix_router_shadow_copies_failed_total", "Shadow copies that were not answered.", ["provider", "reason"]
+)
+COPY_SECONDS = Histogram(
+    "omnix_router_shadow_copy_seconds",
+    "From sending a shadow copy to its whole answer.",
+    ["provider"],
+    buckets=SECONDS,
+)
+COPIES_RUNNING = Gauge("omnix_router_shadow_copies_running", "Shadow copies under way.")
 CIRCUITS_NOT_CLOSED = Gauge("omnix_router_circuits_not_closed", "Targets whose circuit is open or half open.")
 CIRCUIT_CHANGES = Counter(
     "omnix_router_circuit_changes_total", "Circuits that this router opened or closed.", ["provider", "change"]

@@ -26,6 +26,8 @@ class Order:
     route: str
     remaining: timedelta
     """Until the caller's deadline."""
+    shadow: bool = False
+    """A copy for another target, which nobody is shown; it is counted apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Mirror:
     share: float
     """Of the requests, above 0 to 1."""
 
+    def wants(self, chance: float) -> bool:
+        """Whether a request is copied; ``chance`` is from 0 to below 1, and another one for each request."""
+        return chance < self.share
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

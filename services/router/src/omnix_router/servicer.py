@@ -39,6 +39,7 @@ from omnix_router.fitting import NoneFits
 from omnix_router.handlers import Cancellations
 from omnix_router.health import reporting, state
 from omnix_router.health.convert import report_to_proto
+from omnix_router.mirroring import Mirroring
 from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
 from omnix_router.reasoning import Wish
 from omnix_router.recovery.keeping import Answers
@@ -63,6 +64,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         attempts: Attempts,
         calling: Calling,
         answers: Answers,
+        mirroring: Mirroring,
         cancellations: Cancellations,
         health: state.Health,
         deadline: timedelta,
@@ -74,6 +76,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._attempts = attempts
         self._calling = calling
         self._answers = answers
+        self._mirroring = mirroring
         self._cancellations = cancellations
         self._health = health
         self._deadline = deadline
@@ -87,7 +90,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         chosen, _ = self._chosen(asked, self._whole, streamed=False)
         until = self._until(chosen, context)
         series = self._attempts.begin(asked.completion_id, chosen, until, self._whole)
-        answered = await series.first(lambda order: self._calling.complete(asked, order), self._calling.lose)
+        with self._mirroring.beside(asked, chosen):
+            answered = await series.first(lambda order: self._calling.complete(asked, order), self._calling.lose)
         answer = answered.answer
         return wire.CompleteResponse(
             completion=answer.completion,
@@ -108,7 +112,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         asked = Asked(_id(request.completion_id), request.caller, request.request)
         chosen, wish = self._chosen(asked, self._streamed, streamed=True)
         series = self._attempts.begin(asked.completion_id, chosen, self._until(chosen, context), self._streamed)
-        answered = await self._answers.start(series, Streamed(asked, request.chunk_subject, wish, chosen.limits))
+        with self._mirroring.beside(asked, chosen):
+            answered = await self._answers.start(series, Streamed(asked, request.chunk_subject, wish, chosen.limits))
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
             model=answered.order.target.id,
@@ -151,7 +156,8 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         metrics.skipped(unfit.lacks for unfit in skipped)
         until = self._until(chosen, context)
         series = self._attempts.begin(asked.completion_id, chosen, until, self._embedded)
-        answered = await series.first(lambda order: self._calling.embed(asked, order))
+        with self._mirroring.beside(asked, chosen):
+            answered = await series.first(lambda order: self._calling.embed(asked, order))
         answer = answered.answer
         return wire.EmbedResponse(
             embeddings=answer.embeddings,

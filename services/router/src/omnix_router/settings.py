@@ -102,6 +102,8 @@ class Settings(ServiceSettings):
     recovery_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
     """Of their requests, as they travel."""
     recoveries_at_once: int = Field(default=64, ge=1, le=4096)
+    mirrored_at_once: int = Field(default=64, ge=0, le=4096)
+    """Shadow copies under way; what exceeds it is not copied."""
     sender_timeout: Wait = timedelta(seconds=5)
     """Silence after which the process that sends a stream counts as dead."""
 
