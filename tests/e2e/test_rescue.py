@@ -249,3 +249,13 @@ async def test_healthy_request_afterwards_succeeds(rescued: Suite, table: Mappin
         answer = await rescued.stream("Hello!", model=f"{standby}/sandbox-chat")
         assert (answer.errors, answer.text) == ([], script.answer(script.user("Hello!")).text)
         assert answer.headers["x-omnix-attempts"] == "1"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_saying_again_what_the_caller_has_may_take_longer_than_any_silence(rescued: Suite) -> None:
+    """A hundred tokens at twenty a second are five times the route's idle limit."""
+    question = "[[tokens=110]] [[pace=20/s]] a long way back"
+    answer = await rescued.stream(question, model=f"{Standby.RESTARTS}/sandbox-cut-after-100-once")
+    assert answer.errors == []
+    assert (answer.text, answer.done) == (script.answer(script.user(question)).text, True)
+    assert len(await rescued.usage_of(_id(answer), 2)) == 2

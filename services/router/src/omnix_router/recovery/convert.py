@@ -93,3 +93,10 @@ def succession_to_bytes(
             next_attempt=following, count=count, error=None if error is None else error_to_proto(error)
         ),
     ).SerializeToString()
+
+
+def nothing_yet_to_bytes(completion_id: str, broken: int, count: int) -> bytes:
+    """Nothing new: the attempt that broke off has no more, and what follows is not decided yet."""
+    return completion_pb2.CompletionChunks(
+        completion_id=completion_id, attempt=broken, first_seq=count
+    ).SerializeToString()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from omnix_kit import streams
 from omnix_kit.errors import OmnixError, PlatformError, ProviderError, Reason, error_for
@@ -14,15 +14,17 @@ from omnix_kit.recording import Recording
 from omnix_router import metrics
 from omnix_router.calling import Begun, Calling
 from omnix_router.orders import Answered
-from omnix_router.recovery.convert import published_from_bytes, succession_to_bytes
+from omnix_router.recovery.convert import nothing_yet_to_bytes, published_from_bytes, succession_to_bytes
 from omnix_router.recovery.delivered import Delivered, Gathering, Link
 from omnix_router.recovery.going_on import GoingOn
 from omnix_router.recovery.opened import Opened
 
 _log = logging.getLogger(__name__)
 
-_MARGIN = 3.0
-"""Seconds beyond the idle limit within which an answer goes on or is given up; readers wait a little longer."""
+_LONGEST = 600.0
+"""Seconds: as long as the recording knows what the caller has. The completion's own deadline may be earlier."""
+_MOST_QUIET = 5.0
+"""Readers bear the idle limit and a little more without a word; they hear one well before."""
 _RECORDED_WITHIN = 5.0
 """Seconds until chunks that were published must be found in the recording."""
 _READ_AGAIN_AFTER = 0.1
@@ -36,7 +38,7 @@ class Recovery:
 
     __slots__ = ("began", "count", "end", "error", "going_on", "opened", "silent", "until")
 
-    def __init__(self, opened: Opened, error: OmnixError | None, count: int, seconds: float) -> None:
+    def __init__(self, opened: Opened, error: OmnixError | None, count: int) -> None:
         """:param error: None when the sender fell silent."""
         self.opened = opened
         self.silent = error is None
@@ -46,7 +48,7 @@ class Recovery:
         """Chunks that it said it had; of them, those that stand, after the recording was read."""
         self.going_on: GoingOn | None = None
         self.began = time.monotonic()
-        self.until = self.began + seconds
+        self.until = self.began + _LONGEST
 
     @property
     def kind(self) -> str:
@@ -89,17 +91,17 @@ class Recovering:
     async def recover(self, opened: Opened, error: OmnixError | None, count: int) -> Answered[Begun] | None:
         """Go on with an answer that broke off. The attempt that readers were told to follow; None when it is over.
 
-        It takes no longer than readers wait. When it is cancelled the answer is given up, and readers are told.
+        It may take long: whatever the caller has must perhaps be said again. Readers are told that it is under way.
+        When it is cancelled the answer is given up, and readers are told that, too.
 
         :param error: None when the attempt's sender fell silent.
         :param count: chunks that the attempt said it had.
         """
-        idle = self._calling.idle_timeout(opened.streamed.limits).total_seconds()
-        recovery = Recovery(opened, error, count, idle + _MARGIN)
+        recovery = Recovery(opened, error, count)
         try:
             if self._stopping():
                 raise recovery.error
-            async with self._turn(recovery):
+            async with self._reassured(recovery), self._turn(recovery):
                 answered = await self._go_on(recovery)
         except OmnixError as exc:
             await self._give_up(recovery, _told(recovery, exc), _TELL_WITHIN)
@@ -108,6 +110,25 @@ class Recovering:
             await self._give_up(recovery, _told(recovery, recovery.error), _TELL_HURRIED)
             return None
         return None if answered is None else await self._follow(recovery, answered)
+
+    @asynccontextmanager
+    async def _reassured(self, recovery: Recovery) -> AsyncIterator[None]:
+        """Let the readers hear something while inside, so that they wait on."""
+        task = asyncio.create_task(self._reassure(recovery))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _reassure(self, recovery: Recovery) -> None:
+        opened = recovery.opened
+        idle = self._calling.idle_timeout(opened.streamed.limits).total_seconds()
+        while True:
+            await asyncio.sleep(min(idle / 2, _MOST_QUIET))
+            word = nothing_yet_to_bytes(opened.completion_id, opened.at.number, recovery.count)
+            with suppress(PlatformError):
+                await self._messaging.publish(opened.streamed.chunk_subject, word)
 
     @asynccontextmanager
     async def _turn(self, recovery: Recovery) -> AsyncIterator[None]:
