@@ -29,6 +29,11 @@ def once(event: asyncio.Event, act: Act = answer) -> Act:
     return wait
 
 
+async def has_failed(router: Router, reason: Reason) -> bool:
+    sample = f'omnix_router_attempts_total{{outcome="failed",provider="openai",reason="{reason}"}}'
+    return await router.metric(sample) == 1
+
+
 async def lost(call: Call) -> int | None:
     async with asyncio.timeout(5):
         await call.ended.wait()
@@ -86,6 +91,7 @@ async def test_hedge_is_waited_for_when_the_first_attempt_fails(
     going = asyncio.create_task(hedged(router, True))
     await eventually(lambda: len(other.calls) == 1)
     both_run.set()
+    await eventually(lambda: has_failed(router, Reason.PROVIDER_UNAVAILABLE))
     first_failed.set()
     assert await going == ["1 openai/gpt-4o PROVIDER_UNAVAILABLE", "2 other/model"]
     assert len(openai.calls) == 1
@@ -100,12 +106,7 @@ async def test_failures_of_both_are_followed_by_what_follows_failures(
     going = asyncio.create_task(hedged(router, False))
     await eventually(lambda: len(other.calls) == 1)
     both_run.set()
-
-    async def has_failed() -> bool:
-        failed = 'omnix_router_attempts_total{outcome="failed",provider="openai",reason="PROVIDER_TIMEOUT"}'
-        return await router.metric(failed) == 1
-
-    await eventually(has_failed)
+    await eventually(lambda: has_failed(router, Reason.PROVIDER_TIMEOUT))
     first_failed.set()
     assert await going == ["1 openai/gpt-4o PROVIDER_TIMEOUT", "2 other/model RATE_LIMITED", "3 other/model"]
 

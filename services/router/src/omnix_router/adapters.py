@@ -116,6 +116,10 @@ class Adapters:
         """Every adapter that an attempt at this provider may run at."""
         return self._serving.get(provider, ())
 
+    def is_reachable(self, provider: str) -> bool:
+        """Whether an attempt could be sent at once, as far as is known."""
+        return any(client.is_connected for client in self.serving(provider))
+
     def lacking(self) -> str | None:
         """For readiness: None when at least one adapter is connected and has said what it serves.
 

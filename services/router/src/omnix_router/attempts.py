@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -31,9 +32,11 @@ class Attempts:
     A completion that somebody ended between two attempts gets no further one: :meth:`end` says so.
     """
 
-    def __init__(self, limits: Limits, admission: Admission) -> None:
+    def __init__(self, limits: Limits, admission: Admission, is_reachable: Callable[[str], bool]) -> None:
+        """:param is_reachable: whether an attempt at this provider could be sent at once."""
         self.limits = limits
         self.admission = admission
+        self.is_reachable = is_reachable
         self.health = admission.health
         self.budget = RetryBudget()
         self.under_way: dict[str, Series] = {}
@@ -316,6 +319,14 @@ class Series:
         moved.labels(provider, failed.reason.value).inc()
 
     def _step(self) -> Try | GiveUp:
+        step = self._decided(self._barred)
+        if isinstance(step, GiveUp) or self._attempts.is_reachable(self.targets[step.target].provider):
+            return step
+        # Its adapter is away, and will hardly be back by then.
+        elsewhere = self._decided(self._barred | {step.target})
+        return step if isinstance(elsewhere, GiveUp) else elsewhere
+
+    def _decided(self, barred: Set[int]) -> Try | GiveUp:
         budget = self._attempts.budget
         budget.rest(time.monotonic())
         return decide(
@@ -325,7 +336,7 @@ class Series:
             affordable=budget.left > 0,
             jitter=random.random(),  # noqa: S311 - it spreads load, it guards nothing
             limits=self._limits.less(self._lost),
-            barred=self._barred,
+            barred=barred,
         )
 
     def _give_back_probe(self) -> None:

@@ -57,7 +57,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         )
         health = Health(_rules(settings), process.instance_id)
         sharing = Sharing(messaging, health)
-        attempts = Attempts(Limits(attempts=settings.attempts), Admission(health, sharing.claim))
+        attempts = Attempts(Limits(attempts=settings.attempts), Admission(health, sharing.claim), adapters.is_reachable)
         calling = Calling(adapters, health, _patience(settings), settings.idle_timeout)
         answers = _answers(settings, process, messaging, calling, health)
         mirroring = Mirroring(
