@@ -337,6 +337,25 @@ async def test_a_stream_that_its_owner_cancels_is_asked_for_again_by_those_who_w
     assert calls(behind) == 2
 
 
+async def test_a_revoked_key_ends_its_own_stream_and_what_it_leads(gateway: Gateway, behind: Backends) -> None:
+    steps = Steps("Hel")
+    behind.router.play = steps
+    async with streaming(gateway) as (_, leading), streaming(gateway, JOIN | OF_OTHER) as (_, following):
+        await anext(leading)
+        await anext(following)
+        await behind.account_changed("other")
+        assert_cut([event async for event in following], "key_revoked")
+        assert behind.cancels == []
+        async with streaming(gateway, JOIN | {"authorization": f"Bearer {ADMIN}"}) as (told, admin):
+            assert outcome(told) == "joined"
+            await anext(admin)
+            await behind.account_changed("member")
+            assert_cut([event async for event in leading], "key_revoked")
+            await eventually(lambda: behind.cancels == [behind.router.started[0].completion_id])
+            await (await steps.publisher).finish(error_for(Reason.CANCELLED, "Cancelled."))
+            assert_cut([event async for event in admin], "cancelled")
+
+
 async def test_without_the_recording_each_makes_its_own_call(gateway: Gateway, behind: Backends) -> None:
     async def before(publisher: Publisher) -> None:
         await behind.messaging.jetstream.delete_stream("OMNIX_CHUNKS")

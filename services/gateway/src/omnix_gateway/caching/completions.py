@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 from omnix_kit.caller import Caller
-from omnix_kit.errors import OmnixError
+from omnix_kit.errors import OmnixError, Reason
 
 from omnix_gateway import metrics
 from omnix_gateway.caching.collecting import TooLarge, Unfit, collected
@@ -17,6 +17,7 @@ from omnix_gateway.caching.store import Store
 from omnix_gateway.caching.wishes import Wish
 from omnix_gateway.chat.convert import CompletionRequest
 from omnix_gateway.clients import Router, Started
+from omnix_gateway.errors import code_of
 from omnix_gateway.identity import Identity
 from omnix_gateway.policies import CONTINUE, OnDisconnect
 from omnix_gateway.streaming.convert import chunks_from_bytes
@@ -25,6 +26,10 @@ from omnix_gateway.streaming.streams import OpenStream, Streams
 WHOLE: Final = "whole"
 LEFT: Final = "left"
 """How a stream ends for one of its clients, as ``routes.events`` says it; anything else is an error."""
+
+_REVOKED: Final = code_of(Reason.KEY_REVOKED)
+_OF_THE_READER: Final = (LEFT, _REVOKED, code_of(Reason.STREAM_TOO_SLOW))
+"""How it ends for one client and for no other."""
 
 _KEPT_WITHIN: Final = 600.0
 _LOOKS: Final = (0, 0.01, 0.04, 0.2)
@@ -101,7 +106,7 @@ class SharedCompletions:
         if how == WHOLE or (is_last and how == LEFT and flight.goes_on and flight.is_orphaned and flight.task.done()):
             self._land(flight)
             return
-        if is_last or how != LEFT:
+        if is_last or how not in _OF_THE_READER:
             self.flights.end(flight)
         if not is_last or not flight.is_orphaned:
             return
@@ -194,4 +199,6 @@ class Lead:
 
     async def get_off(self, how: str) -> None:
         if self._flight is not None:
+            if how == _REVOKED:
+                self._shared.flights.end(self._flight)
             await self._shared.get_off(self._flight, how or LEFT)
