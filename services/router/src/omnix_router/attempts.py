@@ -19,6 +19,7 @@ from omnix_router.catalogue.models import price_at
 from omnix_router.errors import PrefixRefused, too_late
 from omnix_router.health.admission import Admission, Entry
 from omnix_router.orders import Answered, Lose, Make, Making, Order, Report, T
+from omnix_router.plugins.failing import TargetRefused, is_of_plugin, spares_target
 from omnix_router.policies import Failure, GiveUp, Kind, Limits, RetryBudget, Try, decide, is_slow, kind_of
 from omnix_router.routing import Plan
 from omnix_router.speeds import Speeds
@@ -176,7 +177,7 @@ class Series:
                 if isinstance(error, OmnixError):
                     failed = error
                     self._failed(making, failed)
-                    if racing and kind_of(failed.reason) is not Kind.FINAL:
+                    if racing and (spares_target(failed) or kind_of(failed.reason) is not Kind.FINAL):
                         continue
                 for loser, other in list(racing.items()):
                     del racing[loser]
@@ -247,11 +248,14 @@ class Series:
     def _failed(self, making: Making, failed: OmnixError) -> None:
         order = making.order
         target = order.target
-        if self._speeds is not None and is_slow(failed.reason):
+        probe, spared = making.entry is Entry.AS_PROBE, spares_target(failed)
+        if self._speeds is not None and is_slow(failed.reason) and not spared:
             ended = time.monotonic()
             self._speeds.failed(target.id, ended - making.began, ended)
-        probe = making.entry is Entry.AS_PROBE
-        self._attempts.health.failed(target, failed, making.called, time.time(), probe=probe)
+        if not spared:
+            self._attempts.health.failed(target, failed, making.called, time.time(), probe=probe)
+        elif probe:
+            self._attempts.health.gave_up(target, time.time())
         _tell(self.completion_id, order, failed)
         self._reports.append(Report(order.number, target.provider, target.model, failed.reason.value))
         self._index = making.index
@@ -284,7 +288,10 @@ class Series:
 
     def _note(self, failed: OmnixError) -> None:
         refused_prefix = isinstance(failed, PrefixRefused)
-        self._failures.append(Failure(self._index, failed.reason, failed.retry_after, refused_prefix))
+        by_plugin = Kind.FINAL if is_of_plugin(failed) else None
+        if isinstance(failed, TargetRefused):
+            by_plugin = Kind.ELSEWHERE
+        self._failures.append(Failure(self._index, failed.reason, failed.retry_after, refused_prefix, by_plugin))
         if self.targets[self._index].id in self._attempts.health.outages:
             self._barred.add(self._index)
 

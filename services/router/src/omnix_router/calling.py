@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from omnix_kit.errors import OmnixError, Reason
@@ -64,7 +64,8 @@ class Calling:
     async def complete(self, asked: Asked, order: Order) -> Completed:
         """Have the whole answer made. Cancelling ends the call, which ends the vendor's."""
         try:
-            return await self._adapters.pick(order.target.provider).complete(asked, order)
+            client = self._adapters.pick(order.target.provider)
+            return await client.complete(await _transformed(asked, order), order)
         except OmnixError as exc:
             if exc.reason is Reason.DEADLINE_EXCEEDED:
                 raise too_late() from exc
@@ -103,11 +104,15 @@ class Calling:
         patience = self._patience.until_first_content(streamed.wish, target, limits)
         # What the caller has is said again before anything new comes; meanwhile the adapter watches for silence.
         repeats = continuation is not None and continuation.way is Way.RESTART
-        timeout = order.remaining if repeats else min(patience + _SLACK, order.remaining)
+        # So it does where plugins may hold back what comes.
+        hooked = streamed.asked.hooked
+        waits = repeats or (hooked is not None and hooked.looks_at_answers)
+        timeout = order.remaining if waits else min(patience + _SLACK, order.remaining)
         client = self._adapters.pick(target.provider)
+        asked = await _transformed(streamed.asked, order)
         try:
             started = await client.start(
-                streamed.asked,
+                asked,
                 order,
                 chunk_subject=streamed.chunk_subject,
                 first_content_timeout=patience,
@@ -174,3 +179,11 @@ class Calling:
         """Leaving waits until every adapter was told; each of these calls has a short deadline."""
         yield
         await asyncio.gather(*self._endings, return_exceptions=True)
+
+
+async def _transformed(asked: Asked, order: Order) -> Asked:
+    """As plugins want it for this attempt."""
+    if asked.hooked is None:
+        return asked
+    request = await asked.hooked.before_attempt(asked.request, order)
+    return asked if request is asked.request else replace(asked, request=request)

@@ -15,6 +15,7 @@ from omnix_kit.rpc import Remote
 
 from omnix_router.convert import announcement_from_proto, attempt_to_proto
 from omnix_router.orders import Order
+from omnix_router.plugins.hooked import Hooked
 from omnix_router.providers import Announcement
 from omnix_router.recovery.convert import continuation_to_proto
 from omnix_router.recovery.delivered import Continuation
@@ -37,6 +38,8 @@ class Asked:
     completion_id: str
     caller: caller_pb2.Caller
     request: completion_pb2.CompletionRequest
+    hooked: Hooked | None = None
+    """The plugins that are called for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,10 @@ class AdapterClient:
         return await self._remote.call(
             self._stub.Complete,
             wire.CompleteRequest(
-                request=asked.request, attempt=attempt_to_proto(order, asked.completion_id, asked.caller)
+                request=asked.request,
+                attempt=attempt_to_proto(order, asked.completion_id, asked.caller),
+                # Nobody is shown the answer to a copy.
+                plugins=() if asked.hooked is None or order.shadow else asked.hooked.answering,
             ),
             timeout=order.remaining,
             connect_timeout=self._connect_timeout,
@@ -109,6 +115,7 @@ class AdapterClient:
                 idle_timeout=duration(idle_timeout),
                 router_id=router_id,
                 continuation=None if continuation is None else continuation_to_proto(continuation),
+                plugins=() if asked.hooked is None else asked.hooked.answering,
             ),
             timeout=timeout,
             connect_timeout=self._connect_timeout,

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from omnix_kit.errors import CallerError, OmnixError, PlatformError, ProviderError, Reason
 
+from omnix_router.plugins.failing import is_of_plugin
+
 
 class PrefixRefused(CallerError):
     """A target did not take the beginning of an answer; it may still begin anew."""
@@ -24,4 +26,5 @@ def too_late() -> PlatformError:
 
 def may_run_on(error: OmnixError) -> bool:
     """Whether the attempt may still be running at its adapter: the adapter itself did not say that it ended."""
-    return error.reason in (Reason.DEADLINE_EXCEEDED, Reason.UNAVAILABLE, Reason.INTERNAL)
+    said_so = is_of_plugin(error)
+    return not said_so and error.reason in (Reason.DEADLINE_EXCEEDED, Reason.UNAVAILABLE, Reason.INTERNAL)

@@ -117,7 +117,7 @@ def _left(plan: Plan, judged: Sequence[Target | Unfit]) -> tuple[Plan, Sequence[
         raise _none_fits(plan, list(zip(plan.targets, unfit, strict=True)))
     # Not by replace(), which takes longer than all else here.
     targets = tuple(fitted[:1]) if plan.alone else tuple(fitted)
-    return Plan(targets, plan.route, plan.limits, plan.policy, plan.alone, plan.mirror), unfit
+    return Plan(targets, plan.route, plan.limits, plan.policy, plan.alone, plan.mirror, plan.plugins), unfit
 
 
 def _none_fits(plan: Plan, unfit: Sequence[tuple[Target, Unfit]]) -> NoneFits:

@@ -26,6 +26,7 @@ from omnix_router.health.sharing import Sharing
 from omnix_router.health.state import Health
 from omnix_router.mirroring import Mirroring
 from omnix_router.patience import Patience
+from omnix_router.plugins.reaching import PluginsInForce
 from omnix_router.policies import Limits
 from omnix_router.recovery.keeping import Answers
 from omnix_router.recovery.opened import Bounds as RecoveryBounds
@@ -85,6 +86,11 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             messaging.at_connection(Heartbeats(messaging, registering).subscribe)
             await stack.enter_async_context(registering.watched(lambda: messaging.lacking() is None))
         await stack.enter_async_context(adapters.followed())
+        plugins = PluginsInForce(
+            lambda: routes.current.plugins,
+            None if settings.grpc_token is None else settings.grpc_token.get_secret_value(),
+        )
+        await stack.enter_async_context(plugins.followed())
         await stack.enter_async_context(calling.finishing())
         await stack.enter_async_context(answers.kept(settings.grace))
         await stack.enter_async_context(mirroring.kept())
@@ -95,6 +101,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             calling,
             answers,
             mirroring,
+            plugins,
             cancellations,
             health,
             settings.completion_deadline,

@@ -14,6 +14,8 @@ the provider does not know the model                      next target, else the 
 a defect of OmniX                                         next target, else the caller
 an answer begun anew became another one                   next target, else the caller
 it did not take the beginning of an answer                same target at once, which begins anew
+a plugin refuses the target                               next target, else the caller
+a plugin failed without which nothing is answered         the caller
 400, content refused, anything else the caller must mend  the caller
 ========================================================  ==========================================================
 
@@ -85,10 +87,12 @@ class Failure:
     retry_after: timedelta | None = None
     refused_prefix: bool = False
     """The target was given the beginning of an answer, and did not take it."""
+    by_plugin: Kind | None = None
+    """What it asks of the router when a plugin, and no target, is what failed."""
 
     @property
     def kind(self) -> Kind:
-        return Kind.ANEW if self.refused_prefix else kind_of(self.reason)
+        return self.by_plugin or (Kind.ANEW if self.refused_prefix else kind_of(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import msgspec
 
 from omnix_router.catalogue.models import Catalogue
 from omnix_router.naming import Names
+from omnix_router.plugins.table import PluginTable, check, plugins_of
 from omnix_router.routes_rules import RouteError
 from omnix_router.routes_table import RouteTable, route_of
 from omnix_router.routing import Routes
@@ -19,6 +20,8 @@ class RoutesFileError(Exception):
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     routes: dict[str, RouteTable] = {}
     providers: list[str] = []
+    plugins: dict[str, PluginTable] = {}
+    plugins_always: list[str] = []
 
 
 def parse(text: str, catalogue: Catalogue, providers: AbstractSet[str]) -> Routes:
@@ -41,7 +44,10 @@ def parse(text: str, catalogue: Catalogue, providers: AbstractSet[str]) -> Route
     declared = frozenset(file.providers)
     names = Names(catalogue, providers=catalogue.providers | providers | declared)
     try:
+        plugins = plugins_of(file.plugins, file.plugins_always)
         routes = {name: route_of(f"routes.{name!r}", name, table, names) for name, table in file.routes.items()}
+        for name, route in routes.items():
+            check(f"routes.{name!r}", route, plugins)
     except RouteError as exc:
         raise RoutesFileError(str(exc)) from exc
-    return Routes(routes, declared)
+    return Routes(routes, declared, plugins)

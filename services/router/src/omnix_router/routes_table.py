@@ -9,6 +9,7 @@ from omnix_kit.settings import parse_duration
 
 from omnix_router.catalogue.models import Mode
 from omnix_router.naming import MAX_NAME, Names
+from omnix_router.plugins.table import named_of
 from omnix_router.preferring import Policy
 from omnix_router.routes_rules import RouteError, When, conditions_of, policy_of, sticky_of, sticky_text, when_of
 from omnix_router.routing import Mirror, Route, RouteLimits, RouteTarget, Rule
@@ -64,6 +65,8 @@ class RouteTable(_Table):
     shadows: bool = False
     strict_reasoning: bool | None = None
     mirror: MirrorTable | None = None
+    plugins: list[str] = []
+    plugin_settings: dict[str, dict[str, str]] = {}
 
 
 def route_of(key: str, name: str, table: RouteTable, names: Names | None) -> Route:
@@ -96,7 +99,8 @@ def route_of(key: str, name: str, table: RouteTable, names: Names | None) -> Rou
         first_content_timeouts=by_mode,
     )
     mirror = None if table.mirror is None else _mirror(f"{key}.mirror", name, table.mirror, names)
-    return Route(name, targets, limits, table.shadows, policy, sticky, rules, mirror)
+    plugins = named_of(key, table.plugins, table.plugin_settings)
+    return Route(name, targets, limits, table.shadows, policy, sticky, rules, mirror, plugins)
 
 
 def table_of(route: Route) -> RouteTable:
@@ -118,6 +122,8 @@ def table_of(route: Route) -> RouteTable:
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
         mirror=None if route.mirror is None else MirrorTable(route.mirror.model, route.mirror.share),
+        plugins=[plugin.name for plugin in route.plugins],
+        plugin_settings={plugin.name: dict(plugin.settings) for plugin in route.plugins if plugin.settings},
     )
 
 

@@ -55,7 +55,7 @@ class RoutesInForce:
 
     def _combine(self) -> None:
         # The file wins: what an operator deploys with the process cannot be changed over the network.
-        self.current = Routes({**self._stored, **self.file.by_name})
+        self.current = Routes({**self._stored, **self.file.by_name}, plugins=self.file.plugins)
         metrics.ROUTES.set(len(self.current.by_name))
 
     def by(self, catalogue: Catalogue) -> None:

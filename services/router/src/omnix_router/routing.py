@@ -13,6 +13,8 @@ from omnix_router.catalogue.models import Mode, Model, price_at
 from omnix_router.conditions import Conditions, Facts
 from omnix_router.naming import Named, Names, checked, without_mode
 from omnix_router.narrowing import NO_PREFERENCES, Preferences
+from omnix_router.plugins.plugin import Named as NamedPlugin
+from omnix_router.plugins.plugin import Plugins
 from omnix_router.preferring import Choice, Policy
 from omnix_router.reasoning import ReasoningPlan
 from omnix_router.speeds import Seconds, unknown
@@ -91,6 +93,8 @@ class Route:
     rules: tuple[Rule, ...] = ()
     """The first one whose conditions hold counts."""
     mirror: Mirror | None = None
+    plugins: tuple[NamedPlugin, ...] = ()
+    """Called for its completions, in this order, after those that are called for all."""
 
     @property
     def every_target(self) -> Iterator[RouteTarget]:
@@ -118,6 +122,7 @@ class Routes:
     by_name: Mapping[str, Route] = field(default_factory=dict)
     providers: frozenset[str] = frozenset()
     """Those that the routes' writer declared, because nothing else knows them yet."""
+    plugins: Plugins = field(default_factory=Plugins)
 
     @cached_property
     def wildcards(self) -> tuple[Route, ...]:
@@ -174,6 +179,8 @@ class Plan:
     """Only the first that can do what is asked may be called."""
     mirror: Mirror | None = None
     """Of the route; where several names are asked for, of the first."""
+    plugins: tuple[NamedPlugin, ...] = ()
+    """Of the route; where several names are asked for, of all of them."""
 
 
 class NoneAllowed(CallerError):
@@ -237,7 +244,12 @@ def plan_all(asked: Sequence[str], resolve: Callable[[str], Plan]) -> Plan:
     if not plans:
         raise missing or CallerError("No model is named.", reason=Reason.INVALID_REQUEST, param="model")
     targets = _once(target for each in plans for target in each.targets)
-    return Plan(targets, "", plans[0].limits, Policy.ORDERED, plans[0].alone, plans[0].mirror)
+    plugins: dict[str, NamedPlugin] = {}
+    for each in plans:
+        for plugin in each.plugins:
+            plugins.setdefault(plugin.name, plugin)
+    first = plans[0]
+    return Plan(targets, "", first.limits, Policy.ORDERED, first.alone, first.mirror, tuple(plugins.values()))
 
 
 def preferred(plan: Plan, chance: float, at: Circumstances) -> Plan:
@@ -310,7 +322,7 @@ def _of_route(route: Route, matched: str, names: Names, chance: float, at: Circu
     preferences = at.preferences
     if preferences is NO_PREFERENCES:
         ordered = _by_rank(served, policy, key, chance, at)
-        return Plan(_once(ordered), route.name, route.limits, policy, mirror=mirror)
+        return Plan(_once(ordered), route.name, route.limits, policy, mirror=mirror, plugins=route.plugins)
     left = narrowing.allowed([target for _, target in served], preferences)
     if not left:
         raise _none_allowed(route.name, (target.id for _, target in served))
@@ -321,7 +333,7 @@ def _of_route(route: Route, matched: str, names: Names, chance: float, at: Circu
         ids = {target.id for target in left}
         ordered = _by_rank([pair for pair in served if pair[1].id in ids], policy, key, chance, at)
     ordered = narrowing.preferred(ordered, preferences)
-    return Plan(_once(ordered), route.name, route.limits, policy, preferences.alone, mirror)
+    return Plan(_once(ordered), route.name, route.limits, policy, preferences.alone, mirror, route.plugins)
 
 
 def _mirror(route: Route, matched: str) -> Mirror | None:

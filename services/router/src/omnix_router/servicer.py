@@ -10,7 +10,7 @@ from omnix.completion.v1 import completion_pb2
 from omnix.router.v1 import router_service_pb2 as wire
 from omnix.router.v1 import router_service_pb2_grpc
 from omnix_kit.convert import duration
-from omnix_kit.errors import CallerError, Reason
+from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason
 from omnix_kit.ids import is_id
 from omnix_kit.rpc import Register, remaining
 
@@ -41,6 +41,7 @@ from omnix_router.health import reporting, state
 from omnix_router.health.convert import report_to_proto
 from omnix_router.mirroring import Mirroring
 from omnix_router.narrowing import NO_PREFERENCES, Preferences, refuse_unknown
+from omnix_router.plugins.reaching import PluginsInForce
 from omnix_router.reasoning import Wish
 from omnix_router.recovery.keeping import Answers
 from omnix_router.routes_watch import RoutesInForce
@@ -65,6 +66,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         calling: Calling,
         answers: Answers,
         mirroring: Mirroring,
+        plugins: PluginsInForce,
         cancellations: Cancellations,
         health: state.Health,
         deadline: timedelta,
@@ -77,6 +79,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._calling = calling
         self._answers = answers
         self._mirroring = mirroring
+        self._plugins = plugins
         self._cancellations = cancellations
         self._health = health
         self._deadline = deadline
@@ -86,13 +89,22 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
         self._chooser = Chooser(adapters, self._faring)
 
     async def Complete(self, request: wire.CompleteRequest, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
-        asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen, _ = self._chosen(asked, self._whole, streamed=False)
+        asked = self._asked(request, streamed=False)
+        try:
+            return await self._complete(asked, context)
+        except BaseException as exc:
+            _end(asked, exc)
+            raise
+
+    async def _complete(self, asked: Asked, context: grpc.aio.ServicerContext) -> wire.CompleteResponse:
+        chosen, _ = await self._chosen(asked, self._whole, streamed=False)
         until = self._until(chosen, context)
         series = self._attempts.begin(asked.completion_id, chosen, until, self._whole)
         with self._mirroring.beside(asked, chosen):
             answered = await series.first(lambda order: self._calling.complete(asked, order), self._calling.lose)
         answer = answered.answer
+        if asked.hooked is not None:
+            asked.hooked.end(None, answered.order, answer.completion.usage)
         return wire.CompleteResponse(
             completion=answer.completion,
             model=answered.order.target.id,
@@ -109,11 +121,20 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def StartCompletion(
         self, request: wire.StartCompletionRequest, context: grpc.aio.ServicerContext
     ) -> wire.StartCompletionResponse:
-        asked = Asked(_id(request.completion_id), request.caller, request.request)
-        chosen, wish = self._chosen(asked, self._streamed, streamed=True)
+        asked = self._asked(request, streamed=True)
+        try:
+            return await self._start(asked, request.chunk_subject, context)
+        except BaseException as exc:
+            _end(asked, exc)
+            raise
+
+    async def _start(
+        self, asked: Asked, chunk_subject: str, context: grpc.aio.ServicerContext
+    ) -> wire.StartCompletionResponse:
+        chosen, wish = await self._chosen(asked, self._streamed, streamed=True)
         series = self._attempts.begin(asked.completion_id, chosen, self._until(chosen, context), self._streamed)
         with self._mirroring.beside(asked, chosen):
-            answered = await self._answers.start(series, Streamed(asked, request.chunk_subject, wish, chosen.limits))
+            answered = await self._answers.start(series, Streamed(asked, chunk_subject, wish, chosen.limits))
         return wire.StartCompletionResponse(
             attempt=answered.order.number,
             model=answered.order.target.id,
@@ -204,9 +225,19 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             providers=[report_to_proto(each) for each in reports], window=duration(timedelta(seconds=state.WINDOW))
         )
 
-    def _chosen(self, asked: Asked, speeds: Speeds, *, streamed: bool) -> tuple[Plan, Wish]:
-        """The targets that can do what is asked, and what that is of reasoning."""
-        request = asked.request
+    def _asked(self, request: wire.CompleteRequest | wire.StartCompletionRequest, *, streamed: bool) -> Asked:
+        completion_id = _id(request.completion_id)
+        hooked = self._plugins.begin(completion_id, request.caller, streamed=streamed)
+        return Asked(completion_id, request.caller, request.request, hooked)
+
+    async def _chosen(self, asked: Asked, speeds: Speeds, *, streamed: bool) -> tuple[Plan, Wish]:
+        """The targets that can do what is asked, and what that is of reasoning.
+
+        Plugins may change the request, which is this call's own, before and after its route is known.
+        """
+        request, hooked = asked.request, asked.hooked
+        if hooked is not None:
+            await hooked.before_routing(request, self._plugins.always)
         named = self._named(request)
         needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
         names, routes, chance = self._adapters.names, self._routes.current, _chance()
@@ -218,6 +249,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             return plan(name, names, routes, chance, at)
 
         found = resolve(named[0]) if len(named) == 1 else plan_all(named, resolve)
+        if hooked is not None:
+            await hooked.on_route(request, found.route, found.plugins)
+            needs, wish = needs_of(request, streamed=streamed), wish_from_proto(request)
         own = found.limits.strict_reasoning
         strict = self._strict_reasoning if own is None else own
         try:
@@ -263,6 +297,13 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     def _until(self, chosen: Plan, context: grpc.aio.ServicerContext) -> timedelta:
         own = chosen.limits.deadline
         return remaining(context, self._deadline if own is None else min(own, self._deadline))
+
+
+def _end(asked: Asked, error: BaseException) -> None:
+    """Tell plugins that the completion failed."""
+    if asked.hooked is not None:
+        left = PlatformError("The caller left.", reason=Reason.CANCELLED)
+        asked.hooked.end(error if isinstance(error, OmnixError) else left)
 
 
 def _chance() -> float:

@@ -45,6 +45,9 @@ class GoingOn:
 
     def _way(self, target: Target) -> Way:
         can = target.entry is not None and target.entry.continues_prefix and target.id not in self._refused
+        hooked = self._streamed.asked.hooked
+        if hooked is not None and hooked.looks_at_answers:
+            return Way.RESTART  # the caller has what plugins made of it, which the vendor may not be meant to see
         return Way.PREFIX if can and self._delivered.may_be_prefix else Way.RESTART
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from omnix_kit import subjects
-from omnix_kit.errors import OmnixError, PlatformError
+from omnix_kit.errors import OmnixError, PlatformError, Reason
 from omnix_kit.messaging import Messaging
 from omnix_kit.senders import Senders
 
@@ -16,7 +16,8 @@ from omnix_router import metrics
 from omnix_router.attempts import Series
 from omnix_router.calling import Begun, Calling, Streamed
 from omnix_router.health.state import Health
-from omnix_router.orders import Answered
+from omnix_router.orders import Answered, Order
+from omnix_router.plugins.failing import is_of_plugin
 from omnix_router.policies import Kind, kind_of
 from omnix_router.recovery.convert import Ended, heartbeat_to_bytes, published_from_bytes
 from omnix_router.recovery.opened import Bounds, OpenAnswers, Opened
@@ -80,7 +81,7 @@ class Answers:
         if opened is not None:
             opened.series.ended = True
             if opened.answered is not None and not opened.recovering:
-                self._open.remove(opened)
+                self._leave(opened, _cancelled())
 
     # What is heard.
 
@@ -109,7 +110,7 @@ class Answers:
 
     def _began(self, opened: Opened, answered: Answered[Begun]) -> None:
         if opened.series.ended:
-            self._open.remove(opened)
+            self._leave(opened, _cancelled(), answered.order)
             return
         now = time.monotonic()
         opened.answered = answered
@@ -125,10 +126,10 @@ class Answers:
         """The attempt that the answer is at ended."""
         if error is None:
             self._health.ended_whole(opened.at.target)
-            self._open.remove(opened)
-        elif kind_of(error.reason) is Kind.FINAL:
+            self._leave(opened, None)
+        elif kind_of(error.reason) is Kind.FINAL or is_of_plugin(error):
             # Readers do not wait for more.
-            self._open.remove(opened)
+            self._leave(opened, error)
         else:
             self._broke_off(opened, error, count)
 
@@ -148,9 +149,15 @@ class Answers:
         except Exception:
             _log.exception("a recovery failed by a defect", extra={"completion_id": opened.completion_id})
         if answered is None:
-            self._open.remove(opened)
+            self._leave(opened, error or _silent())
         else:
             self._began(opened, answered)
+
+    def _leave(self, opened: Opened, error: OmnixError | None, order: Order | None = None) -> None:
+        """The answer is over, as far as is known here."""
+        self._open.remove(opened)
+        if (hooked := opened.streamed.asked.hooked) is not None:
+            hooked.end(error, order or (opened.at if opened.answered is not None else None))
 
     # What time demands.
 
@@ -239,14 +246,14 @@ class Answers:
         if published is not None and published.end is not None and published.attempt == at.number:
             end = published.end
             if end.error is not None and not end.may_go_on:
-                self._open.remove(opened)
+                self._leave(opened, end.error)
             else:
                 self._over(opened, end.error, end.count)
         elif recorded is None and not soon:
             # What is not even recorded any more is long over.
             opened.unrecorded += 1
             if opened.unrecorded > 1:
-                self._open.remove(opened)
+                self._leave(opened, _silent())
 
     def _look_every(self, opened: Opened) -> float:
         idle = self._calling.idle_timeout(opened.streamed.limits).total_seconds()
@@ -256,3 +263,11 @@ class Answers:
 def _waits(opened: Opened) -> bool:
     """Whether it is at an attempt that goes on, as far as is known."""
     return opened.answered is not None and not opened.recovering
+
+
+def _cancelled() -> PlatformError:
+    return PlatformError("The completion was cancelled.", reason=Reason.CANCELLED)
+
+
+def _silent() -> PlatformError:
+    return PlatformError("Nothing is known of how the answer ended.", reason=Reason.STREAM_LOST)

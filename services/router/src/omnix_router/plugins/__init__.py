@@ -1,0 +1,1 @@
+"""Processes of others that are called around completions."""
