@@ -45,6 +45,28 @@ def test_name_is_unambiguous_while_only_one_of_its_providers_is_served() -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # Both have it by the catalogue; so it is the one's that did not register itself.
+        ("gpt-4o", Named("openai", "gpt-4o", NAMES.catalogue.find("openai", "gpt-4o"))),
+        # What only one that registered itself announced has no short name.
+        ("llama3", None),
+        ("ollama/llama3", Named("ollama", "llama3", None)),
+        ("azure/gpt-4o", Named("azure", "gpt-4o", SAME_THERE)),
+    ],
+)
+def test_who_registered_itself_changes_no_name(name: str, expected: Named | None) -> None:
+    names = replace(NAMES, registered=frozenset({"azure", "ollama"}))
+    assert names.find(name) == expected
+    assert names.knows("llama3") is False
+
+
+def test_model_that_the_catalogue_knows_has_its_short_name_where_nobody_else_serves_one() -> None:
+    names = replace(NAMES, providers=frozenset({"azure"}), registered=frozenset({"azure"}))
+    assert names.find("gpt-4o") == Named("azure", "gpt-4o", SAME_THERE)
+
+
+@pytest.mark.parametrize(
     ("name", "complete", "reason", "told"),
     [
         ("gpt-4o-mino", True, Reason.MODEL_NOT_FOUND, "Did you mean 'gpt-4o-mini'"),
