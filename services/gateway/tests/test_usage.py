@@ -48,12 +48,24 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
     headers = {"authorization": f"Bearer {ADMIN}"}
     await gateway.http.get("/v1/usage", headers=headers)
     assert (behind.usage.asked[1].filter.key_id, behind.usage.asked[1].page_size) == ("", 100)
-    for bad, param in (("limit=0", "limit"), ("start_time=yesterday", "start_time"), ("colour=red", "colour")):
+    for purpose, wanted in (("answer", (True, 0)), ("shadow", (False, usage_pb2.PURPOSE_SHADOW))):
+        await gateway.http.get("/v1/usage", params={"purpose": purpose})
+        asked = behind.usage.asked[-1]
+        assert (asked.filter.answers_only, asked.filter.purpose) == wanted
+    for bad, param in (
+        ("limit=0", "limit"),
+        ("purpose=none", "purpose"),
+        ("start_time=yesterday", "start_time"),
+        ("colour=red", "colour"),
+    ):
         refused = await gateway.http.get(f"/v1/usage?{bad}")
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 
 
 async def test_usage_adds_up(gateway: Gateway, behind: Backends) -> None:
-    behind.usage.summary.totals.add(provider="openai", model="gpt-4o", currency="USD", attempts=2, cost_micros=5)
+    summary = behind.usage.summary
+    summary.totals.add(provider="openai", model="gpt-4o", currency="USD", attempts=2, cost_micros=5)
+    summary.totals.add(provider="openai", model="gpt-4o", currency="USD", purpose=usage_pb2.PURPOSE_SHADOW)
     told = (await gateway.http.get("/v1/usage/summary")).json()
     assert told["data"][0]["cost"] == "0.000005"
+    assert [each["purpose"] for each in told["data"]] == [None, "shadow"]

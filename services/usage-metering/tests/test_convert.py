@@ -12,7 +12,7 @@ from omnix_kit.ids import uuid7
 from omnix_kit.money import Price, Rates, Tokens
 from omnix_kit.usage.events import Certainty, Outcome
 from omnix_usage_metering.convert import entries_from_wire
-from omnix_usage_metering.entries import Entry
+from omnix_usage_metering.entries import Entry, Purpose
 
 from .conftest import START, entry_from_wire, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
 
@@ -22,6 +22,7 @@ NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
 
 def test_whole_event_is_read_and_kept_as_it_came() -> None:
     came = event(sandbox=True, caller={"team_id": "t", "user_id": "u"}, usage={"reasoning_tokens": 40})
+    came.purpose = usage_pb2.PURPOSE_SHADOW
     payload = came.SerializeToString()
     read = entry_from_wire(payload, SUBJECT, NOW)
     assert read == Entry(
@@ -38,6 +39,7 @@ def test_whole_event_is_read_and_kept_as_it_came() -> None:
         tokens=Tokens(input=1000, output=100, reasoning=40),
         price=Price("USD", START - timedelta(days=30), Rates(input=2_500_000, output=10_000_000)),
         start_time=START,
+        purpose=Purpose.SHADOW,
         sandbox=True,
         event=payload,
         record_time=NOW,

@@ -185,26 +185,35 @@ async def test_entries_are_found_by_what_is_asked_and_only_by_their_tenant(servi
                 ({"user_id": "ada"}, [unpriced]),
                 ({"model": "gpt-4o"}, [events[1], events[0]]),
                 ({"provider": "vllm"}, [unpriced]),
+                ({"purpose": usage_pb2.PURPOSE_SHADOW}, [events[1]]),
+                ({"purpose": usage_pb2.PURPOSE_HEDGE}, []),
+                ({"answers_only": True}, [unpriced, events[0]]),
                 ({"start_time": timestamp(START.replace(minute=1))}, [unpriced]),
                 ({"end_time": unpriced.start_time}, [events[1], events[0]]),
             ):
                 assert [entry.event for entry in await client.entries(**wanted)] == expected
             summary = await client.call(pb.SummarizeUsageRequest(filter=pb.UsageFilter(tenant_id="default")))
+            answers = pb.UsageTotal(
+                provider="openai",
+                model="gpt-4o",
+                currency="USD",
+                attempts=1,
+                input_tokens=1000,
+                output_tokens=100,
+                cost_micros=3500,
+            )
+            shadows = pb.UsageTotal(purpose=usage_pb2.PURPOSE_SHADOW)
+            shadows.MergeFrom(answers)
             assert list(summary.totals) == [
-                pb.UsageTotal(
-                    provider="openai",
-                    model="gpt-4o",
-                    currency="USD",
-                    attempts=2,
-                    input_tokens=2000,
-                    output_tokens=200,
-                    cost_micros=7000,
-                ),
+                answers,
+                shadows,
                 pb.UsageTotal(
                     provider="vllm", model="local", currency="", attempts=1, input_tokens=1000, output_tokens=100
                 ),
             ]
             tenant = pb.UsageFilter(tenant_id="default")
+            both = pb.UsageFilter(tenant_id="default", purpose=usage_pb2.PURPOSE_SHADOW, answers_only=True)
+            no_purpose = pb.UsageFilter(tenant_id="default", purpose=usage_pb2.PURPOSE_UNSPECIFIED)
             no_time = pb.UsageFilter(tenant_id="default", start_time=Timestamp(seconds=2**50))
             for request, param in (
                 (pb.ListUsageEntriesRequest(), "filter.tenant_id"),
@@ -213,6 +222,8 @@ async def test_entries_are_found_by_what_is_asked_and_only_by_their_tenant(servi
                 (pb.ListUsageEntriesRequest(filter=tenant, page_size=-1), "page_size"),
                 (pb.ListUsageEntriesRequest(filter=tenant, page_token="forged"), "page_token"),
                 (pb.ListUsageEntriesRequest(filter=no_time), "filter.start_time"),
+                (pb.ListUsageEntriesRequest(filter=no_purpose), "filter.purpose"),
+                (pb.SummarizeUsageRequest(filter=both), "filter.answers_only"),
             ):
                 with pytest.raises(OmnixError) as refused:
                     await client.call(request)

@@ -32,7 +32,11 @@ _OUTCOMES = {
 }
 
 
-_PURPOSES: Final[Mapping[int, schema.Purpose]] = {usage_pb2.PURPOSE_SHADOW: "shadow", usage_pb2.PURPOSE_HEDGE: "hedge"}
+_PURPOSES_TO_PROTO: Final[Mapping[schema.Purpose, "usage_pb2.Purpose.ValueType"]] = {
+    "shadow": usage_pb2.PURPOSE_SHADOW,
+    "hedge": usage_pb2.PURPOSE_HEDGE,
+}
+_PURPOSES: Final[Mapping[int, schema.Purpose]] = {number: name for name, number in _PURPOSES_TO_PROTO.items()}
 _CONTROLS: Final[Mapping[int, Control]] = {
     completion_pb2.ReasoningPlan.CONTROL_NONE: "none",
     completion_pb2.ReasoningPlan.CONTROL_FIXED: "fixed",
@@ -221,6 +225,10 @@ def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage
         model=query.model or "",
         provider=query.provider or "",
     )
+    if query.purpose == "answer":
+        proto.answers_only = True
+    elif query.purpose is not None:
+        proto.purpose = _PURPOSES_TO_PROTO[query.purpose]
     if query.start_time is not None:
         proto.start_time.CopyFrom(timestamp(query.start_time))
     if query.end_time is not None:
@@ -292,6 +300,7 @@ def usage_total_from_proto(total: usage_service_pb2.UsageTotal) -> schema.UsageT
         provider=total.provider,
         model=total.model,
         currency=total.currency or None,
+        purpose=_PURPOSES.get(total.purpose),
         attempts=total.attempts,
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,

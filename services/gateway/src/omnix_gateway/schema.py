@@ -88,8 +88,14 @@ class ModelList(Struct, kw_only=True):
     data: list[Model]
 
 
+Purpose = Literal["shadow", "hedge"]
+
+
 class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which entries. Times are RFC 3339; entries begin at or after `start_time`, before `end_time`."""
+    """Which entries. Times are RFC 3339; entries begin at or after `start_time`, before `end_time`.
+
+    `purpose` is that of the entries, or `answer` for those that have none.
+    """
 
     key_id: str | None = None
     user_id: str | None = None
@@ -98,11 +104,9 @@ class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     provider: str | None = None
     start_time: Annotated[datetime, Meta(tz=True)] | None = None
     end_time: Annotated[datetime, Meta(tz=True)] | None = None
+    purpose: Literal["answer", "shadow", "hedge"] | None = None
     limit: PageSize = 100
     page_token: str | None = None
-
-
-Purpose = Literal["shadow", "hedge"]
 
 
 class UsageEntry(Struct, kw_only=True):
@@ -161,11 +165,12 @@ class UsageList(Struct, kw_only=True):
 
 
 class UsageTotal(Struct, kw_only=True):
-    """The total of one model in one currency."""
+    """The total of one model in one currency, of attempts with the same `purpose`: null for those at answers."""
 
     provider: str
     model: str
     currency: str | None
+    purpose: Purpose | None
     attempts: int
     input_tokens: int
     output_tokens: int
@@ -175,7 +180,7 @@ class UsageTotal(Struct, kw_only=True):
 
 
 class UsageSummary(Struct, kw_only=True):
-    """Totals, one for each provider, model and currency."""
+    """Totals, one for each provider, model, currency and purpose."""
 
     object: Literal["usage.summary"] = "usage.summary"
     data: list[UsageTotal]

@@ -1,6 +1,8 @@
 """Usage events and queries between protobuf and the domain."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
@@ -8,8 +10,13 @@ from omnix_kit.convert import datetime_from, timestamp
 from omnix_kit.durable.errors import Unreadable
 from omnix_kit.usage.convert import Checked, events_from_wire
 
-from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose
 from omnix_usage_metering.errors import invalid
+
+_PURPOSES: Mapping["usage_pb2.Purpose.ValueType", Purpose] = MappingProxyType(
+    {usage_pb2.PURPOSE_SHADOW: Purpose.SHADOW, usage_pb2.PURPOSE_HEDGE: Purpose.HEDGE}
+)
+_PURPOSES_TO_PROTO = MappingProxyType({purpose: number for number, purpose in _PURPOSES.items()})
 
 
 def entries_from_wire(payload: bytes, subject: str, record_time: datetime) -> list[Entry | Unreadable]:
@@ -40,6 +47,7 @@ def _entry(event: Checked, record_time: datetime) -> Entry:
         tokens=event.tokens,
         price=event.price,
         start_time=event.start_time,
+        purpose=_PURPOSES[message.purpose] if message.HasField("purpose") else None,
         sandbox=message.sandbox,
         event=message.SerializeToString(),
         record_time=record_time,
@@ -47,6 +55,13 @@ def _entry(event: Checked, record_time: datetime) -> Entry:
 
 
 def filter_from_proto(message: usage_service_pb2.UsageFilter) -> Filter:
+    purpose = None
+    if message.HasField("purpose"):
+        purpose = _PURPOSES.get(message.purpose)
+        if purpose is None:
+            raise invalid("filter.purpose", "filter.purpose is unspecified or unknown.")
+        if message.answers_only:
+            raise invalid("filter.answers_only", "filter.answers_only is said beside filter.purpose.")
     return Filter(
         tenant_id=message.tenant_id,
         key_id=message.key_id,
@@ -56,6 +71,8 @@ def filter_from_proto(message: usage_service_pb2.UsageFilter) -> Filter:
         provider=message.provider,
         start_time=_bound(message.start_time, "start_time") if message.HasField("start_time") else None,
         end_time=_bound(message.end_time, "end_time") if message.HasField("end_time") else None,
+        purpose=purpose,
+        answers_only=message.answers_only,
     )
 
 
@@ -84,4 +101,5 @@ def total_to_proto(total: ModelTotal) -> usage_service_pb2.UsageTotal:
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
         cost_micros=total.cost_micros,
+        purpose=None if total.purpose is None else _PURPOSES_TO_PROTO[total.purpose],
     )

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from omnix_kit.money import Price, Tokens, cost_micros
 from omnix_kit.usage.events import Certainty, Outcome
+
+
+class Purpose(StrEnum):
+    """What an attempt was made for when it is not the answer; see ``omnix.usage.v1.Purpose``."""
+
+    SHADOW = "shadow"
+    HEDGE = "hedge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,8 @@ class Entry:
     price: Price | None
     """None makes the entry unpriced: it is metered, and its cost is unknown, not zero."""
     start_time: datetime
+    purpose: Purpose | None
+    """None for an answer."""
     sandbox: bool
     event: bytes
     """The event as it came, with what the ledger only passes on."""
@@ -51,6 +61,9 @@ class Filter:
     provider: str = ""
     start_time: datetime | None = None
     end_time: datetime | None = None
+    purpose: Purpose | None = None
+    answers_only: bool = False
+    """Only entries without a purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ class ModelTotal:
     provider: str
     model: str
     currency: str
+    purpose: Purpose | None
     attempts: int
     input_tokens: int
     output_tokens: int

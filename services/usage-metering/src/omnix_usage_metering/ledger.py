@@ -53,7 +53,7 @@ class Ledger:
             return await self._repository.page(wanted, size or _PAGE, token)
 
     async def totals(self, wanted: Filter) -> list[ModelTotal]:
-        """Totals of a tenant, one for each provider, model and currency."""
+        """Totals of a tenant, one for each provider, model, currency and purpose."""
         _check(wanted)
         with store_errors():
             return await self._repository.totals(wanted)

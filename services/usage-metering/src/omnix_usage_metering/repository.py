@@ -7,11 +7,13 @@ from typing import Any
 from omnix_kit.money import Price, Rates
 from omnix_store import Change, Document, Range, Store, Totals, Where, index
 
-from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose
 
 _AT_ONCE = 1000
 _NEWEST_FIRST = ("-start_time",)
-_BY_MODEL = Totals(group_by=("provider", "model", "currency"), sum=("input_tokens", "output_tokens", "cost_micros"))
+_BY_MODEL = Totals(
+    group_by=("provider", "model", "currency", "purpose"), sum=("input_tokens", "output_tokens", "cost_micros")
+)
 
 
 class Repository:
@@ -56,6 +58,7 @@ class Repository:
                 provider=str(total.group["provider"]),
                 model=str(total.group["model"]),
                 currency=str(total.group["currency"]),
+                purpose=None if total.group["purpose"] is None else Purpose(str(total.group["purpose"])),
                 attempts=total.count,
                 input_tokens=int(total.sum["input_tokens"]),
                 output_tokens=int(total.sum["output_tokens"]),
@@ -70,6 +73,9 @@ def _where(wanted: Filter) -> Where:
     for field in ("key_id", "user_id", "completion_id", "model", "provider"):
         if value := getattr(wanted, field):
             where[field] = value
+    if wanted.purpose is not None or wanted.answers_only:
+        # Entries of earlier versions, which made answers only, lack the field: that is None, too.
+        where["purpose"] = None if wanted.purpose is None else wanted.purpose.value
     if wanted.start_time is not None or wanted.end_time is not None:
         where["start_time"] = Range(gte=wanted.start_time, lt=wanted.end_time)
     return where
@@ -100,6 +106,7 @@ def _document(entry: Entry) -> dict[str, Any]:
         "currency": entry.currency,
         "price": None if price is None else _price(price),
         "start_time": entry.start_time,
+        "purpose": None if entry.purpose is None else entry.purpose.value,
         "record_time": entry.record_time,
         "sandbox": entry.sandbox,
         "event": entry.event,
