@@ -28,6 +28,8 @@ _MOST_QUIET = 5.0
 _RECORDED_WITHIN = 5.0
 """Seconds until chunks that were published must be found in the recording."""
 _READ_AGAIN_AFTER = 0.1
+"""Seconds at first, then longer."""
+_READ_AGAIN_AT_LATEST = 1.0
 _MOST_READ = 8 * 1024 * 1024
 _TELL_WITHIN = 10.0
 _TELL_HURRIED = 2.0
@@ -169,7 +171,7 @@ class Recovering:
         :raises PlatformError: ``STREAM_LOST`` when some of it is not in the recording, ``UNAVAILABLE`` when that cannot
             be reached.
         """
-        lost_at = recovery.until
+        lost_at, pause = recovery.until, _READ_AGAIN_AFTER
         read = False
         while not recovery.opened.series.ended:
             try:
@@ -185,7 +187,8 @@ class Recovering:
                     read, lost_at = True, min(time.monotonic() + _RECORDED_WITHIN, recovery.until)
                 if time.monotonic() >= lost_at:
                     raise PlatformError("Chunks of the stream were lost on their way.", reason=Reason.STREAM_LOST)
-            await asyncio.sleep(_READ_AGAIN_AFTER)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _READ_AGAIN_AT_LATEST)
         raise _cancelled()
 
     async def _gathered(self, opened: Opened) -> Delivered:
