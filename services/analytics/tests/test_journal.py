@@ -15,7 +15,7 @@ from omnix_analytics.repository import Repository
 from omnix_analytics.spans import DAY, HOUR, floor
 from omnix_store import Collection, Store, StoreUnavailableError, open_store
 
-from .conftest import KEEPING, NOW, event, fact, rollups_in, rollups_of  # type: ignore[import-not-found] # mypy names no module with a hyphen
+from .conftest import KEEPING, NOW, event, fact, rollups_in, rollups_of
 
 MODELS = ("gpt-4o", "gpt-4.1", "o3")
 

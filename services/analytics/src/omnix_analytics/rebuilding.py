@@ -27,7 +27,7 @@ from omnix_analytics.spans import DAY, Span, time_of
 
 _log = logging.getLogger(__name__)
 
-_LEASE = timedelta(seconds=30)
+_LEASE = timedelta(seconds=10)
 _LOOK_EVERY = 5.0
 _AGAIN_AFTER = timedelta(seconds=2)
 _LONGEST_ATTEMPT = DAY

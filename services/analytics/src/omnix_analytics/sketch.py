@@ -1,8 +1,8 @@
 """How times are distributed, in buckets that grow: percentiles within a relative error, of any number of attempts.
 
 As DDSketch does it: bucket ``i`` holds what is more than ``GROWTH ** (i - 1)`` milliseconds and at most
-``GROWTH ** i``, and is answered by a value that lies within ``RELATIVE_ERROR`` of all it holds. Sketches add up exactly,
-in any order, and what was added can be taken out again.
+``GROWTH ** i``, and is answered by a value that lies within ``RELATIVE_ERROR`` of all it holds. Sketches add up
+exactly, in any order, and what was added can be taken out again.
 """
 
 import math
