@@ -15,6 +15,8 @@ SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
 PROVIDER_HEALTH = "omnix.v1.provider.health.*"
 CACHED = "omnix.v1.cache.stored.*.*"
 ROUTE_CHANGED = "omnix.v1.route.changed"
+LIMIT_CHANGED = "omnix.v1.limit.changed.*"
+LIMIT_REACHED = "omnix.v1.limit.reached.*"
 DEAD = "omnix.v1.dead.*"
 
 
@@ -59,6 +61,16 @@ def figures_changed(tenant_id: str) -> str:
 
 def account_changed(tenant_id: str) -> str:
     return f"omnix.v1.account.changed.{tenant_id}"
+
+
+def limit_changed(tenant_id: str) -> str:
+    """A limit of the tenant was made, changed or deleted."""
+    return f"{LIMIT_CHANGED[:-1]}{_token(tenant_id)}"
+
+
+def limit_reached(tenant_id: str) -> str:
+    """A limit of the tenant was reached: for whoever notifies people."""
+    return f"{LIMIT_REACHED[:-1]}{_token(tenant_id)}"
 
 
 def sender_heartbeat(sender_id: str) -> str:
