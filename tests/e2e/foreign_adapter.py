@@ -13,7 +13,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from zlib import crc32
 
@@ -32,6 +32,13 @@ from omnix.usage.v1 import usage_pb2
 
 MODELS = {"acme": "parrot", "acme-lab": "cockatoo"}
 """By provider: Acme has a second one."""
+TAKEN = {"model", "messages", "metadata", "end_user", "fallback_models", "provider_preferences"}
+AS_CALLERS_SAY = {
+    "max_output_tokens": "max_completion_tokens",
+    "candidate_count": "n",
+    "compute_mode": "mode",
+    "reasoning": "reasoning_effort",
+}
 MOST_EVENTS = 10_000
 OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -95,6 +102,21 @@ def cost_of(usage: completion.Usage, attempt: provider_pb2.Attempt) -> int | Non
     return (total + 500_000) // 1_000_000
 
 
+def strange(asked: completion.CompletionRequest, attempt: provider_pb2.Attempt) -> Iterator[str]:
+    """What a request says that Acme cannot honour, in callers' words: whatever is set and not known here."""
+    planned = {"compute_mode", "reasoning"} if attempt.HasField("reasoning") else set()  # the router's plan counts
+    for descriptor, value in asked.ListFields():
+        name = descriptor.name
+        if name in TAKEN or name in planned or (name == "candidate_count" and value == 1):
+            continue
+        if name == "sampling":
+            yield from (inner.name for inner, _ in value.ListFields())
+        elif name == "vendor_parameters":
+            yield from value
+        else:
+            yield AS_CALLERS_SAY.get(name, name)
+
+
 class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
     def __init__(self, broker: Client, address: str, token: str, pause: float) -> None:
         self.sender_id = secrets.token_hex(6)  # another one after every start
@@ -130,10 +152,11 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
             async for word in acme(asked, self._pause):
                 words.append(word)
         except asyncio.CancelledError:  # the caller left, or its deadline passed
-            self._close(event, counted(asked, len(words), estimated=True), Failure("CANCELLED", "The caller left."))
+            usage = counted(asked, len(words), estimated=True)
+            self._close(event, attempt, usage, Failure("CANCELLED", "The caller left."))
             raise
         usage = counted(asked, len(words), estimated=False)
-        self._close(event, usage, None)
+        self._close(event, attempt, usage, None)
         answer = completion.Completion(completion_id=attempt.completion_id, vendor_model=attempt.model, usage=usage)
         answer.create_time.GetCurrentTime()
         choice = answer.choices.add(finish_reason=completion.FINISH_REASON_STOP)
@@ -166,6 +189,8 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
         self, request: wire.CancelCompletionRequest, context: grpc.aio.ServicerContext
     ) -> wire.CancelCompletionResponse:
         await self._admit(context)
+        if request.HasField("purpose") and request.attempt_id in self.running:
+            self.running[request.attempt_id][0].attempt.purpose = request.purpose
         return wire.CancelCompletionResponse(found=self.cancel(request.completion_id, request.attempt_id))
 
     async def Embed(self, request: wire.EmbedRequest, context: grpc.aio.ServicerContext) -> wire.EmbedResponse:
@@ -220,7 +245,7 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
             failure = exc
         usage = counted(asked, output, estimated=failure is not None)
         event.first_content_us = first_content_us
-        self._close(event, usage, failure)
+        self._close(event, attempt, usage, failure)
         if not begun.done():
             # Nothing was published, so the call fails as a whole and another target may be tried unseen.
             begun.set_exception(failure or Failure("PROVIDER_DEPARTED", "Acme said nothing."))
@@ -283,10 +308,14 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
         """What cannot be honoured is refused by its name, before the vendor hears of it."""
         if MODELS.get(attempt.provider) != attempt.model:
             await self._abort(context, Failure("MODEL_NOT_FOUND", f"Acme has no {attempt.model}.", "model"))
-        for name, value in (("tools", asked.tools), ("response_format", asked.HasField("response_format"))):
-            if value:
-                await self._abort(context, Failure("UNSUPPORTED_PARAMETER", f"Acme does not know {name}.", name))
-        for name in asked.vendor_parameters:
+        for index, message in enumerate(asked.messages):
+            if message.role == completion.ROLE_UNSPECIFIED:
+                place = f"messages.{index}.role"
+                await self._abort(context, Failure("INVALID_REQUEST", "A message says not whose it is.", place))
+            if message.tool_calls or any(part.WhichOneof("kind") != "text" for part in message.parts):
+                place = f"messages.{index}.content"
+                await self._abort(context, Failure("UNSUPPORTED_PARAMETER", "Acme reads text alone.", place))
+        for name in strange(asked, attempt):
             await self._abort(context, Failure("UNSUPPORTED_PARAMETER", f"Acme does not know {name}.", name))
         if self.stopping:
             await self._abort(context, Failure("SHUTTING_DOWN", "The adapter is being stopped."))
@@ -318,11 +347,15 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
         event.start_time.GetCurrentTime()
         if asked.HasField("compute_mode"):
             event.compute_mode = asked.compute_mode
-        if attempt.HasField("purpose"):
-            event.purpose = attempt.purpose
         return event
 
-    def _close(self, event: usage_pb2.UsageRecorded, usage: completion.Usage, failure: Failure | None) -> None:
+    def _close(
+        self,
+        event: usage_pb2.UsageRecorded,
+        attempt: provider_pb2.Attempt,
+        usage: completion.Usage,
+        failure: Failure | None,
+    ) -> None:
         if failure is None:
             event.outcome = usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED
         elif failure.reason == "CANCELLED":
@@ -331,6 +364,8 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
             event.outcome = usage_pb2.ATTEMPT_OUTCOME_FAILED
         if failure is not None:
             event.error.CopyFrom(failure.to_proto())
+        if attempt.HasField("purpose"):  # as it was ordered, or as it turned out when it was cancelled
+            event.purpose = attempt.purpose
         event.usage.CopyFrom(usage)
         event.end_time.GetCurrentTime()
         self.events.put_nowait(event)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -190,6 +191,10 @@ async def test_what_it_cannot_honour_is_refused_by_its_name(foreign: Foreign) ->
             model=UNPRICED, messages=asking("x"), response_format={"type": "json_object"}
         )
     assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "response_format")
+    said: dict[str, Any] = {"temperature": 0.5, "max_completion_tokens": 5, "n": 2, "no_such_parameter": 1}
+    for name, value in said.items():
+        answer = await foreign.suite.chat("x", model=UNPRICED, **{name: value})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
     with pytest.raises(openai.NotFoundError) as unknown:
         await sdk(foreign.suite).chat.completions.create(model="acme/cockatoo", messages=asking("x"))
     assert unknown.value.code == "model_not_found"
