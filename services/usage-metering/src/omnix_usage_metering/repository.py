@@ -1,7 +1,8 @@
 """The ledger as it is stored: one document an attempt, its id the attempt's. The tenant is part of every query."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from omnix_kit.money import Price, Rates
@@ -113,7 +114,9 @@ def _document(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _price(price: Price) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def _price(price: Price) -> Mapping[str, Any]:
+    """Many entries share one; nobody changes it."""
     return {
         "effective_time": price.effective_time,
         **_rates(price.rates),

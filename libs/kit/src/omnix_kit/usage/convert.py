@@ -4,6 +4,7 @@ import logging
 import re
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -126,7 +127,7 @@ def checked(event: usage_pb2.UsageRecorded, subject: str) -> Checked:
         outcome=outcome,
         certainty=certainty(outcome, event.usage.estimated),
         tokens=_tokens(event.usage),
-        price=_price(event.price) if event.HasField("price") else None,
+        price=_price(event.price.SerializeToString()) if event.HasField("price") else None,
         start_time=start,
         end_time=_end_time(event.end_time, start),
     )
@@ -158,7 +159,10 @@ def _tokens(usage: completion_pb2.Usage) -> Tokens:
     return tokens
 
 
-def _price(message: usage_pb2.Price) -> Price:
+@lru_cache(maxsize=1024)
+def _price(payload: bytes) -> Price:
+    """Kept by its bytes: a model's price comes with every event, and is the same for weeks."""
+    message = usage_pb2.Price.FromString(payload)
     if _CURRENCY.fullmatch(message.currency) is None:
         raise Poison("price.currency is not an ISO 4217 code")
     _time(message.effective_time, "price.effective_time")
