@@ -7,6 +7,7 @@ from omnix_router.catalogue.reading import load, parse
 from omnix_router.conditions import MODALITIES
 from omnix_router.fitting import CAPABILITIES
 from omnix_router.mirroring import Skipped
+from omnix_router.plugins.plugin import Hook
 from omnix_router.preferring import Policy
 from omnix_router.reasoning import BUDGETS
 from omnix_router.routes_file import parse as parse_routes
@@ -15,7 +16,7 @@ from omnix_router.settings import Settings
 from omnix_router.sticking import By, Sticky
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-ROUTES, POLICIES, COPIES, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+ROUTES, POLICIES, COPIES, PLUGINS, CATALOGUE, REASONING = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
 def test_example_routes_are_good() -> None:
@@ -35,6 +36,12 @@ def test_example_copies_are_good() -> None:
     assert route.mirror is not None
     assert (route.mirror.model.partition("/")[0], route.mirror.share) == ("bedrock", 0.05)
     assert [cause for cause in Skipped if f"| `{cause}` |" not in README] == []
+
+
+def test_example_plugins_are_good() -> None:
+    routes = parse_routes(PLUGINS, load(None), {"openai"})
+    assert (set(routes.plugins.by_name), routes.plugins.always) == ({"redact", "residency"}, ("redact",))
+    assert [hook for hook in Hook if f"`{hook}`" not in README] == []
 
 
 def test_every_policy_and_condition_is_told() -> None:

@@ -5,14 +5,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from omnix_kit.errors import OmnixError, Reason
 
 from omnix_router import metrics
 from omnix_router.adapters import Adapters
-from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, Completed, Embedded, Started
+from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, Completed, Embedded, Started, as_plugins_want
 from omnix_router.errors import may_run_on, silent, too_late
 from omnix_router.health.state import Health
 from omnix_router.orders import Order, T
@@ -65,7 +65,7 @@ class Calling:
         """Have the whole answer made. Cancelling ends the call, which ends the vendor's."""
         try:
             client = self._adapters.pick(order.target.provider)
-            return await client.complete(await _transformed(asked, order), order)
+            return await client.complete(await as_plugins_want(asked, order), order)
         except OmnixError as exc:
             if exc.reason is Reason.DEADLINE_EXCEEDED:
                 raise too_late() from exc
@@ -109,7 +109,7 @@ class Calling:
         waits = repeats or (hooked is not None and hooked.looks_at_answers)
         timeout = order.remaining if waits else min(patience + _SLACK, order.remaining)
         client = self._adapters.pick(target.provider)
-        asked = await _transformed(streamed.asked, order)
+        asked = await as_plugins_want(streamed.asked, order)
         try:
             started = await client.start(
                 asked,
@@ -179,11 +179,3 @@ class Calling:
         """Leaving waits until every adapter was told; each of these calls has a short deadline."""
         yield
         await asyncio.gather(*self._endings, return_exceptions=True)
-
-
-async def _transformed(asked: Asked, order: Order) -> Asked:
-    """As plugins want it for this attempt."""
-    if asked.hooked is None:
-        return asked
-    request = await asked.hooked.before_attempt(asked.request, order)
-    return asked if request is asked.request else replace(asked, request=request)

@@ -1,6 +1,6 @@
 """The adapters, over gRPC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import grpc
@@ -49,6 +49,18 @@ class AskedEmbeddings:
     completion_id: str
     caller: caller_pb2.Caller
     request: embedding_pb2.EmbeddingRequest
+
+
+async def as_plugins_want(asked: Asked, order: Order) -> Asked:
+    """What is asked, for this attempt.
+
+    :raises TargetRefused: by a plugin.
+    :raises PluginFailed: when one failed whose failure closes.
+    """
+    if asked.hooked is None:
+        return asked
+    request = await asked.hooked.before_attempt(asked.request, order)
+    return asked if request is asked.request else replace(asked, request=request)
 
 
 class AdapterClient:

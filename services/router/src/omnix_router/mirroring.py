@@ -20,7 +20,7 @@ from omnix_kit.ids import uuid7
 from omnix_router import fitting, metrics
 from omnix_router.adapters import Adapters
 from omnix_router.catalogue.models import price_at
-from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings
+from omnix_router.clients import AdapterClient, Asked, AskedEmbeddings, as_plugins_want
 from omnix_router.convert import dimensions_of, needs_of, preferences_from_proto, wish_from_proto
 from omnix_router.health.state import Gate, Health
 from omnix_router.narrowing import allowed
@@ -223,7 +223,7 @@ class Mirroring:
             if isinstance(copy.asked, AskedEmbeddings):
                 await client.embed(copy.asked, order)
             else:
-                await client.complete(copy.asked, order)
+                await client.complete(await as_plugins_want(copy.asked, order), order)
         except asyncio.CancelledError:
             metrics.COPIES_FAILED.labels(provider, Reason.CANCELLED.value).inc()
             raise

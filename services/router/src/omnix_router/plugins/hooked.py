@@ -104,7 +104,8 @@ class Hooked:
         :raises TargetRefused: by one of them.
         :raises PluginFailed: when one failed whose failure closes.
         """
-        self._attempts, self._last = self._attempts + 1, order
+        if not order.shadow:
+            self._attempts, self._last = self._attempts + 1, order
         for use in self._uses:
             if Hook.ATTEMPT not in use.hooks:
                 continue
