@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 from omnix_router.plugins import counted
 from omnix_router.plugins.clients import About, Caller, CallFailed, PluginClient
@@ -15,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 _TICK = 1.0
 _ASK_AGAIN_AFTER = 30.0
+_SAYS_WITHIN = timedelta(seconds=5)
 _MOST_ENDS = 4096
 _TELLERS = 8
 _TELL_WITHIN = 3.0
@@ -100,7 +103,8 @@ class PluginsInForce:
         self._asked[plugin.address] = time.monotonic()
         before = client.hooks
         try:
-            await client.describe(plugin)
+            # One that is silent does not keep the others from being asked for long.
+            await client.describe(replace(plugin, timeout=min(plugin.timeout, _SAYS_WITHIN)))
         except CallFailed as failed:
             counted.HEARD.labels(plugin.name).set(0)
             if first or before is not None:
