@@ -12,6 +12,7 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omnix.completion.v1 import completion_pb2 as pb
+from omnix.plugin.v1 import plugin_pb2
 from omnix.router.v1 import router_service_pb2
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.errors import OmnixError, Reason
@@ -19,9 +20,18 @@ from omnix_kit.testing import NatsServer, eventually
 from omnix_router.routing import Mirror
 
 from .fakes import LONG, Call, FakeAdapter, Router, asked, fail, hang, running
+from .scripted_plugin import ATTEMPT, ScriptedPlugin, saying, scripted
 
 ROUTES = """
 providers = ["other", "away"]
+
+[plugins.guard]
+address = "GUARD"
+
+[routes.guarded]
+plugins = ["guard"]
+targets = ["openai/gpt-4o"]
+mirror = { target = "other/model", share = 1 }
 
 [routes.copied]
 targets = ["openai/gpt-4o"]
@@ -96,6 +106,7 @@ class Pair:
     router: Router
     openai: FakeAdapter
     other: FakeAdapter
+    guard: ScriptedPlugin
 
     async def copy(self, number: int = 1) -> Call:
         """The one that arrived as such."""
@@ -115,9 +126,10 @@ class Pair:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_pair(tmp_path_factory: pytest.TempPathFactory, nats: NatsServer) -> AsyncIterator[Pair]:
     folder = tmp_path_factory.mktemp("mirror")
-    (folder / "routes.toml").write_text(ROUTES)
+    openai, other, guard = FakeAdapter("openai"), FakeAdapter("other", "lab"), scripted(ATTEMPT)
+    (folder / "routes.toml").write_text(ROUTES.replace("GUARD", guard.address))
     (folder / "catalogue.toml").write_text(CATALOGUE)
-    openai, other = FakeAdapter("openai"), FakeAdapter("other", "lab")
+    await guard.start()
     async with openai, other:
         variables = {
             "OMNIX_ROUTES_FILE": str(folder / "routes.toml"),
@@ -129,7 +141,9 @@ async def shared_pair(tmp_path_factory: pytest.TempPathFactory, nats: NatsServer
         adapters = f"openai={openai.address},other={other.address}"
         async with running(folder, nats, adapters, **variables) as router:
             await eventually(lambda: router.log().count("an adapter serves a provider") == 3)
-            yield Pair(router, openai, other)
+            await eventually(lambda: "a plugin is there" in router.log())
+            yield Pair(router, openai, other, guard)
+    await guard.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -138,6 +152,7 @@ async def pair(shared_pair: Pair) -> Pair:
     await shared_pair.none_runs()
     shared_pair.openai.forget()
     shared_pair.other.forget()
+    shared_pair.guard.forget()
     return shared_pair
 
 
@@ -303,6 +318,20 @@ async def test_copy_that_cannot_be_or_must_not_be_is_skipped(
     assert pair.other.calls == []
 
 
+async def test_plugins_are_asked_before_a_copy_and_may_keep_it_back(pair: Pair) -> None:
+    pair.guard.attempt = saying("redacted")
+    await pair.router.complete("guarded")
+    copy = await pair.copy()
+    assert isinstance(copy.request, pb.CompletionRequest)
+    assert copy.request.messages[0].parts[0].text == "redacted"
+    assert [(each.provider, each.attempt) for each in pair.guard.attempts] == [("openai", 1), ("other", 1)]
+    await pair.none_runs()
+    pair.guard.attempt = lambda request: plugin_pb2.Refusal(message="no") if len(pair.guard.attempts) == 4 else None
+    assert told(await pair.router.complete("guarded")) == ["1 openai/gpt-4o"]
+    await pair.none_runs()
+    assert (len(pair.other.calls), await pair.counted('skipped_total{cause="plugin"}')) == (1, 1)
+
+
 async def test_copy_of_a_stream_needs_no_model_that_streams(pair: Pair) -> None:
     await pair.router.start("simple")
     assert (await pair.copy()).attempt.model == "plain"
@@ -355,7 +384,7 @@ async def test_share_holds_in_the_long_run(share: float, seed: int) -> None:
 
 async def test_copies_are_ended_on_sigterm(tmp_path: Path, nats: NatsServer) -> None:
     routes = tmp_path / "routes.toml"
-    routes.write_text(ROUTES)
+    routes.write_text(ROUTES.replace("GUARD", "127.0.0.1:9"))
     (tmp_path / "catalogue.toml").write_text(CATALOGUE)
     openai, other = FakeAdapter("openai"), FakeAdapter("other", "lab")
     variables = {"OMNIX_ROUTES_FILE": str(routes), "OMNIX_CATALOGUE_FILE": str(tmp_path / "catalogue.toml")}

@@ -45,6 +45,8 @@ class Skipped(StrEnum):
     """No adapter that is there serves its target."""
     PREFERENCES = "preferences"
     """The caller wants no such provider to be called."""
+    PLUGIN = "plugin"
+    """A plugin refused the target, or failed."""
     ROOM = "room"
     """As many copies run as may."""
     OVER = "over"
@@ -155,6 +157,7 @@ class Mirroring:
         try:
             await asyncio.sleep(_HEAD_START)
             order, client = self._ordered(copy)
+            asked = await _as_plugins_want(copy.asked, order)
         except _Skip as skip:
             _skipped(copy, skip)
             return
@@ -162,7 +165,7 @@ class Mirroring:
             _log.exception("a shadow copy failed by a defect", extra=copy.told)
             return
         copy.sent = True
-        await self._sent(copy, order, client)
+        await self._sent(copy, asked, order, client)
 
     def _done(self, copy: _Copy, task: "asyncio.Task[None]") -> None:
         self._copies.discard(copy)
@@ -214,16 +217,16 @@ class Mirroring:
             raise _Skip(Skipped.UNFIT, exc.message) from exc
         return fitted.targets[0]
 
-    async def _sent(self, copy: _Copy, order: Order, client: AdapterClient) -> None:
+    async def _sent(self, copy: _Copy, asked: Asked | AskedEmbeddings, order: Order, client: AdapterClient) -> None:
         provider = order.target.provider
         told: dict[str, object] = {**copy.told, "attempt_id": order.attempt_id}
         metrics.COPIES_SENT.labels(provider).inc()
         began = time.monotonic()
         try:
-            if isinstance(copy.asked, AskedEmbeddings):
-                await client.embed(copy.asked, order)
+            if isinstance(asked, AskedEmbeddings):
+                await client.embed(asked, order)
             else:
-                await client.complete(await as_plugins_want(copy.asked, order), order)
+                await client.complete(asked, order)
         except asyncio.CancelledError:
             metrics.COPIES_FAILED.labels(provider, Reason.CANCELLED.value).inc()
             raise
@@ -238,6 +241,16 @@ class Mirroring:
             seconds = time.monotonic() - began
             metrics.COPY_SECONDS.labels(provider).observe(seconds)
             _log.debug("a shadow copy was answered", extra={**told, "seconds": round(seconds, 3)})
+
+
+async def _as_plugins_want(asked: Asked | AskedEmbeddings, order: Order) -> Asked | AskedEmbeddings:
+    """:raises _Skip: when it must not go to this target."""
+    if isinstance(asked, AskedEmbeddings):
+        return asked
+    try:
+        return await as_plugins_want(asked, order)
+    except OmnixError as exc:
+        raise _Skip(Skipped.PLUGIN, exc.message) from exc
 
 
 def _skipped(copy: _Copy, skip: _Skip) -> None:
