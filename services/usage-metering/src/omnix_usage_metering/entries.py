@@ -64,6 +64,7 @@ class Filter:
     purpose: Purpose | None = None
     answers_only: bool = False
     """Only entries without a purpose."""
+    team_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Usage-metering: what it is made of, and in which order it starts and stops."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
+import grpc
 from omnix_kit import dead, streams
 from omnix_kit.durable.consuming import Consumer, consuming
 from omnix_kit.durable.handling import Handler
@@ -16,8 +18,15 @@ from omnix_kit.runtime import Process, run
 from omnix_store import Store, StoreError, open_store
 
 from omnix_usage_metering import metrics
+from omnix_usage_metering.entries import Filter, ModelTotal
 from omnix_usage_metering.handlers import SERVICE, bookkeeping
 from omnix_usage_metering.ledger import Ledger
+from omnix_usage_metering.quotas.handlers import words
+from omnix_usage_metering.quotas.limits import Subject
+from omnix_usage_metering.quotas.quotas import Quotas
+from omnix_usage_metering.quotas.repository import Repository as QuotaRepository
+from omnix_usage_metering.quotas.servicer import register as register_quotas
+from omnix_usage_metering.quotas.spending import Scope, Spending
 from omnix_usage_metering.repository import Repository
 from omnix_usage_metering.servicer import register
 from omnix_usage_metering.settings import Settings
@@ -45,9 +54,15 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         behind = Behind(messaging, streams.USAGE, streams.USAGE_METERING, metrics.PENDING, metrics.IN_HAND)
         await stack.enter_async_context(watching("store", readiness, lambda: _look_at(store)))
         await stack.enter_async_context(watching("stream", readiness, behind.look))
-        await stack.enter_async_context(
-            grpc_server(settings, readiness, ["omnix.usage.v1.UsageService"], register(ledger))
-        )
+        spending = Spending(lambda scope: _costs(ledger, scope))
+        quotas = Quotas(QuotaRepository(store), spending, words(messaging), _now, settings.lease_lifetime)
+
+        def services(server: grpc.aio.Server) -> None:
+            register(ledger)(server)
+            register_quotas(quotas, _now)(server)
+
+        names = ["omnix.usage.v1.UsageService", "omnix.usage.v1.QuotaService"]
+        await stack.enter_async_context(grpc_server(settings, readiness, names, services))
         handler = Handler(bookkeeping(ledger, _now), messaging)
         await stack.enter_async_context(consuming(Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle)))
         yield
@@ -59,6 +74,18 @@ async def _look_at(store: Store) -> str | None:
     except StoreError as exc:
         return f"the store is away: {exc}"
     return None
+
+
+async def _costs(ledger: Ledger, scope: Scope) -> Sequence[ModelTotal]:
+    wanted = Filter(scope.tenant_id, start_time=scope.start_time, end_time=scope.end_time)
+    match scope.subject:
+        case Subject.TEAM:
+            wanted = replace(wanted, team_id=scope.subject_id)
+        case Subject.USER:
+            wanted = replace(wanted, user_id=scope.subject_id)
+        case Subject.KEY:
+            wanted = replace(wanted, key_id=scope.subject_id)
+    return await ledger.totals(wanted)
 
 
 def _now() -> datetime:

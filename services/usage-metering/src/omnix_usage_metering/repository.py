@@ -71,7 +71,7 @@ class Repository:
 
 def _where(wanted: Filter) -> Where:
     where: dict[str, Any] = {"tenant_id": wanted.tenant_id}
-    for field in ("key_id", "user_id", "completion_id", "model", "provider"):
+    for field in ("team_id", "key_id", "user_id", "completion_id", "model", "provider"):
         if value := getattr(wanted, field):
             where[field] = value
     if wanted.purpose is not None or wanted.answers_only:
