@@ -56,6 +56,9 @@ async def test_service_tells_health_answers_errors_and_stops_on_sigterm(ports: d
         await eventually(lambda: probe(ports, "/livez")[0] == 200)
         status, body = probe(ports, "/readyz")
         assert (status, json.loads(body)["lacking"]) == (503, {"nats": "NATS at 127.0.0.1:9 is away"})
+        _, measured = probe(ports, "/metrics")
+        assert "omnix_ready 0.0" in measured.splitlines()
+        assert {'omnix_lacking{need="nats"} 1.0', 'omnix_lacking{need="start"} 0.0'} <= set(measured.splitlines())
         async with Remote("accounts", f"127.0.0.1:{ports['OMNIX_GRPC_PORT']}") as remote:
             stub = account_service_pb2_grpc.AccountServiceStub(remote.channel)
             with pytest.raises(CallerError) as told:

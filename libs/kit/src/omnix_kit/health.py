@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from omnix_kit import metrics
+
 _log = logging.getLogger(__name__)
 _LOOP_ANSWERS_WITHIN = 5.0
 
@@ -39,6 +41,13 @@ class Readiness:
             missing["process"] = "is stopping"
         return missing
 
+    def measure(self) -> None:
+        """Bring the metrics up to date."""
+        missing = self.lacking()
+        metrics.READY.set(not missing)
+        for name in self._checks:
+            metrics.LACKING.labels(name).set(name in missing)
+
 
 @contextmanager
 def ops_server(host: str, port: int, readiness: Readiness, service: str) -> Iterator[int]:
@@ -60,6 +69,7 @@ def ops_server(host: str, port: int, readiness: Readiness, service: str) -> Iter
                     status = "not ready" if missing else "ok"
                     self._answer(503 if missing else 200, {"service": service, "status": status, "lacking": missing})
                 case "/metrics":
+                    readiness.measure()
                     self._send(200, CONTENT_TYPE_LATEST, generate_latest())
                 case _:
                     self._answer(404, {"error": "there are /livez, /readyz and /metrics"})
