@@ -36,6 +36,7 @@ ROWS = (
     ),
     ("accounts", "gRPC, `OMNIX_GRPC_PORT`", "tenants and keys"),
     ("usage-metering", "gRPC, `OMNIX_GRPC_PORT`", "the ledger: one entry for every attempt"),
+    ("analytics", "gRPC, `OMNIX_GRPC_PORT`", "what attempts add up to, by minute, hour and day; optional"),
 )
 
 
