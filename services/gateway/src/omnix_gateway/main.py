@@ -10,6 +10,8 @@ from omnix_kit.messaging import nats_connection
 from omnix_kit.rpc import Remote
 from omnix_kit.runtime import Process, run
 
+from omnix_gateway.analytics.clients import Analytics
+from omnix_gateway.analytics.live import Live
 from omnix_gateway.authentication import Authenticator
 from omnix_gateway.caching.cache import Cache
 from omnix_gateway.caching.completions import SharedCompletions, Streamed, Unary
@@ -26,6 +28,7 @@ from omnix_gateway.http.body import Bodies, BodyLimits
 from omnix_gateway.http.cors import Cors
 from omnix_gateway.http.door import Door
 from omnix_gateway.http.server import bind, bounded_head, http_server
+from omnix_gateway.routes.analytics import AnalyticsRoutes
 from omnix_gateway.routes.cached import CachedCompletions
 from omnix_gateway.routes.completions import Completions
 from omnix_gateway.routes.documents import document_routes
@@ -64,6 +67,13 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         routes = Routes(remotes["router"], settings.call_timeout)
         accounts = Accounts(remotes["accounts"], settings.call_timeout)
         metering = UsageMetering(remotes["usage-metering"], settings.call_timeout)
+        # Nothing but its own answers needs analytics.
+        analytics = Analytics(
+            await stack.enter_async_context(Remote("analytics", settings.analytics_address, token))
+            if settings.analytics_address
+            else None,
+            settings.call_timeout,
+        )
         authenticator = Authenticator(accounts, ttl=settings.key_cache.total_seconds(), size=settings.key_cache_size)
 
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
@@ -111,6 +121,13 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 *route_routes(routes, bodies, settings.json_depth),
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
+                *AnalyticsRoutes(
+                    analytics,
+                    Live(analytics, messaging, authenticator, process.readiness),
+                    bodies,
+                    settings.json_depth,
+                    settings.stalled_client_timeout.total_seconds(),
+                ).routes(),
                 *key_routes(accounts, bodies, settings.json_depth),
                 *document_routes(),
                 *health_routes(process.readiness),

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from omnix_gateway import schema
+from omnix_gateway.analytics import schema as analytics
 from omnix_gateway.caching.wishes import HEADER as CACHE
 from omnix_gateway.chat.answer import ChatCompletion
 from omnix_gateway.chat.schema import ChatRequest
@@ -51,6 +52,8 @@ class Operation:
     errors: tuple[int, ...] = ()
     description: str = ""
     streamed: bool = False
+    events: type[Struct] | None = None
+    """What the data of each event is, where a stream is not one of chunks."""
     is_open: bool = False
     headers: tuple[Header, ...] = ()
     answer_headers: tuple[Header, ...] = ()
@@ -227,6 +230,62 @@ OPERATIONS: Final = (
         errors=(400, 401, 503),
     ),
     Operation(
+        "get",
+        "/v1/analytics/series",
+        "query_series",
+        "Analytics",
+        "Tell figures over time.",
+        analytics.FiguresSeries,
+        query=analytics.SeriesQuery,
+        errors=(400, 401, 403, 503),
+        description="Admins see the tenant's, others their key's, or with their own `user_id` their user's.",
+    ),
+    Operation(
+        "get",
+        "/v1/analytics/totals",
+        "query_totals",
+        "Analytics",
+        "Tell figures of a time, altogether and by group.",
+        analytics.FiguresTotals,
+        query=analytics.TotalsQuery,
+        errors=(400, 401, 403, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/analytics/live",
+        "watch_figures",
+        "Analytics",
+        "Watch the figures of the last minutes.",
+        query=analytics.LiveQuery,
+        errors=(400, 401, 403, 503),
+        description=(
+            "Each event `figures` tells the whole window anew, at once and within two seconds of a change; a stream "
+            "that the gateway ends has an event `error` before."
+        ),
+        events=analytics.LiveFigures,
+    ),
+    Operation(
+        "post",
+        "/v1/analytics/rebuild",
+        "start_rebuild",
+        "Analytics",
+        "Make the figures of some days anew from the ledger.",
+        analytics.Rebuild,
+        analytics.RebuildRequest,
+        status=202,
+        errors=(400, 401, 403, 409, 413, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/analytics/rebuild",
+        "get_rebuild",
+        "Analytics",
+        "Tell how far a rebuild is.",
+        analytics.Rebuild,
+        query=analytics.RebuildQuery,
+        errors=(400, 401, 403, 404, 503),
+    ),
+    Operation(
         "post",
         "/v1/keys",
         "create_key",
@@ -356,7 +415,9 @@ def document() -> dict[str, Any]:
     """The whole document, OpenAPI 3.1."""
     kinds: list[type[Struct]] = [ErrorAnswer, ErrorEvent]
     for operation in OPERATIONS:
-        kinds += [kind for kind in (operation.answer, operation.body, operation.query) if kind is not None]
+        kinds += [
+            kind for kind in (operation.answer, operation.body, operation.query, operation.events) if kind is not None
+        ]
     refs, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     schemas = dict(zip(kinds, refs, strict=True))
     paths: dict[str, Any] = {}
@@ -413,6 +474,8 @@ def _operation(operation: Operation, schemas: dict[type[Struct], Any], component
         content["application/json"] = {"schema": schemas[operation.answer]}
     if operation.streamed:
         content["text/event-stream"] = {"schema": {"type": "string", "description": _EVENTS}}
+    if operation.events is not None:
+        content["text/event-stream"] = {"schema": schemas[operation.events]}
     answer: dict[str, Any] = {"description": operation.summary}
     if content:
         answer["content"] = content

@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     router_address: str = "127.0.0.1:50051"
     accounts_address: str = "127.0.0.1:50052"
     usage_metering_address: str = "127.0.0.1:50053"
+    analytics_address: str = ""
+    """Empty where there is no analytics; then nothing else is missing."""
 
     http_concurrency: int = Field(default=4096, ge=1)
     """Requests in hand at once, open streams included; the next one is refused."""

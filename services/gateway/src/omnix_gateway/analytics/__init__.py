@@ -1,0 +1,1 @@
+"""Figures of analytics, as the API asks for and tells them."""
