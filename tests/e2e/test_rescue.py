@@ -101,6 +101,7 @@ def _routes(file: Path) -> Path:
             f'[routes."{standby}/*"]\ntargets = ["{_FAILING}/*", "{_STANDING_BY}/{model}"]\n{limits}'
             for standby, model in _STANDBYS.items()
         )
+        + f'[routes."hedged/*"]\ntargets = ["{_FAILING}/*", "{_STANDING_BY}/sandbox-chat"]\nhedge_after = "200ms"\n'
     )
     return file
 
@@ -259,3 +260,24 @@ async def test_saying_again_what_the_caller_has_may_take_longer_than_any_silence
     assert answer.errors == []
     assert (answer.text, answer.done) == (script.answer(script.user(question)).text, True)
     assert len(await rescued.usage_of(_id(answer), 2)) == 2
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_quicker_one_of_two_answers_and_the_other_is_billed_apart(rescued: Suite, streamed: bool) -> None:
+    question = f"[[tokens=30]] hedged {streamed}"
+    text = script.answer(script.user(question)).text
+    if streamed:
+        answer = await rescued.stream(question, model="hedged/sandbox-slow-20s")
+        assert (answer.errors, answer.text, answer.done) == ([], text, True)
+        late = await rescued.resume(_id(answer))
+        assert (late.errors, late.text, late.ids) == ([], text, answer.ids)
+    else:
+        whole = await rescued.chat(question, model="hedged/sandbox-slow-20s")
+        assert whole.json()["choices"][0]["message"]["content"] == text
+        answer = Stream(whole.status_code, whole.headers)
+    assert answer.headers["x-omnix-model"] == f"{_STANDING_BY}/sandbox-chat"
+    entries = {entry["model"]: entry for entry in await rescued.usage_of(_id(answer), 2)}
+    slow, quick = entries["sandbox-slow-20s"], entries["sandbox-chat"]
+    assert (slow["outcome"], slow["purpose"]) == ("cancelled", "hedge")
+    assert (quick["outcome"], quick["purpose"]) == ("succeeded", None)

@@ -80,8 +80,17 @@ def chains(draw: st.DrawFn) -> Chain:
         published += dead
         chain.wrong.append("".join(texts_of(1, 3)))
         chain.root = 2
-    attempt, before = chain.root, 0
+    before = 0
     owed: list[Message] = []  # what is published while the next attempt is under way already
+    if draw(st.booleans()):  # the root runs beside a slow attempt, which is late
+        before, chain.root = chain.root, chain.root + 1
+        slow, end = attempt_messages(before, texts_of(before, 3), at_once=at_once)
+        late = slow[: draw(st.integers(0, len(slow)))]
+        owed = draw(_merged([word(before, chain.root, 0)], late))
+        if len(late) == len(slow):
+            owed.append(ended(before, end, cut=True))
+        chain.wrong.append("".join(texts_of(before, 3)))
+    attempt = chain.root
     for _ in range(draw(st.integers(0, 3))):
         texts = texts_of(attempt, draw(st.integers(1, 6)))
         messages, end = attempt_messages(attempt, texts, before, at_once=at_once)

@@ -82,6 +82,7 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
         recovery = Recovery(
             continuation_from_proto(request.continuation, attempt, asked) if request.HasField("continuation") else None,
             router_id_from_proto(request.router_id),
+            request.beside_attempt,
         )
         plugins = plugins_from_proto(request.plugins) if request.plugins else ()
         if recovery.continuation is not None and recovery.continuation.prefix:

@@ -47,6 +47,8 @@ class Recovery:
     """Of what an earlier one began, which broke off."""
     router_id: str = ""
     """Who hears how this one ends; empty for nobody."""
+    beside: int = 0
+    """The slow one that it runs beside; 0 for none."""
 
 
 class Streaming:
@@ -249,6 +251,8 @@ class Streaming:
         start.router_id = self._recovery.router_id
         if self._recovery.continuation is not None:
             start.continued_attempt = self._recovery.continuation.attempt
+        elif self._recovery.beside:
+            start.continued_attempt = self._recovery.beside
         return start
 
     def _end(self, usage: Usage, error: OmnixError | None) -> pb.End:

@@ -170,8 +170,7 @@ class Series:
                 racing[asyncio.ensure_future(make(beside.order))] = beside
             while racing:
                 done, _ = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-                # Of two that are done at once the later one: its chunks are those that late readers look for.
-                task = next(each for each in reversed(racing) if each in done)
+                task = next(each for each in racing if each in done)
                 making = racing.pop(task)
                 error = task.exception()
                 if isinstance(error, OmnixError):
@@ -213,11 +212,11 @@ class Series:
             if entry is not Entry.NOT:
                 attempts.budget.extra_call()
                 metrics.HEDGES.labels(self.targets[self._index].provider).inc()
-                return self._begin(index, entry)
+                return self._begin(index, entry, beside=self._made)
             self._barred.add(index)
         return None
 
-    def _begin(self, index: int, entry: Entry) -> Making:
+    def _begin(self, index: int, entry: Entry, beside: int = 0) -> Making:
         target = self.targets[index]
         self._made += 1
         order = Order(
@@ -227,6 +226,7 @@ class Series:
             price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
             route=target.route,
             remaining=self._remaining(),
+            beside=beside,
         )
         return Making(order, index, entry, time.monotonic(), time.time())
 

@@ -127,6 +127,7 @@ class AdapterClient:
                 idle_timeout=duration(idle_timeout),
                 router_id=router_id,
                 continuation=None if continuation is None else continuation_to_proto(continuation),
+                beside_attempt=order.beside,
                 plugins=() if asked.hooked is None else asked.hooked.answering,
             ),
             timeout=timeout,

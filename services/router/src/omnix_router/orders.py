@@ -26,6 +26,8 @@ class Order:
     route: str
     remaining: timedelta
     """Until the caller's deadline."""
+    beside: int = 0
+    """The slow attempt that it runs beside; 0 for none."""
     shadow: bool = False
     """A copy for another target, which nobody is shown; it is counted apart."""
 

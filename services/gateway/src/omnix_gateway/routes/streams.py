@@ -5,6 +5,7 @@ An id is no right: whoever may not see a stream gets the same 404 as for one tha
 
 import asyncio
 import time
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -104,7 +105,7 @@ class StreamRoutes:
                 raise _unknown(named)
             return _Found(completion_id, begun.key_id, self.streams.subject(completion_id), None)
         recorded = await self._first(completion_id)
-        start = None if recorded is None else _start_of(recorded)
+        start = None if recorded is None else _start_of(recorded) or await self._later_start(completion_id)
         if recorded is None or start is None or not identity.may_see(start.tenant_id, start.key_id):
             raise _unknown(named)
         return _Found(completion_id, start.key_id, recorded.subject, start)
@@ -117,6 +118,18 @@ class StreamRoutes:
             if recorded is not None or not 0 <= age < _YOUNG_MS or look == _LOOKS - 1:
                 return recorded
             await asyncio.sleep(_PAUSE)
+        return None
+
+    async def _later_start(self, completion_id: str) -> Start | None:
+        """The first message may be the router's word."""
+        async with aclosing(self.streams.recording.read(completion_id)) as messages:
+            async for data in messages:
+                try:
+                    message = chunks_from_bytes(data)
+                except DecodeError:
+                    return None
+                if not message.HasField("succession"):
+                    return message.start if message.HasField("start") else None
         return None
 
     async def _has_ended(self, subject: str) -> bool:

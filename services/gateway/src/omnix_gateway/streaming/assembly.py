@@ -37,8 +37,10 @@ class Assembly:
     ``take`` raises what makes it impossible that the answer is whole.
     """
 
-    def __init__(self, attempt: int, continues: int, bounds: Bounds) -> None:
-        """:param continues: the attempt whose chunks these follow; 0 for the one that begins the answer."""
+    def __init__(self, attempt: int, continues: int | None, bounds: Bounds) -> None:
+        """:param continues: the attempt whose chunks these follow; 0 for the one that begins the answer, None where the
+            router itself said that it does.
+        """
         self.attempt = attempt
         self.next = 0
         """Number of the next chunk that is to be given."""
@@ -144,7 +146,7 @@ class Assembly:
     def _open(self, message: Chunks) -> Opening:
         if not message.HasField("start"):
             raise lost("The stream has no beginning.")
-        if message.start.continued_attempt != self._continues:
+        if self._continues is not None and message.start.continued_attempt != self._continues:
             raise lost("The stream goes on with what is no part of the answer.")
         self.opening = Opening(self.attempt, message.start)
         return self.opening

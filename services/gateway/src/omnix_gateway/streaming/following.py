@@ -72,6 +72,8 @@ class Following:
         self._asked: set[int] = set()
         self._continuing: set[int] = set()
         self._surveyed_root = 0
+        self._outrun: set[int] = set()
+        """Attempts of which nothing stands, because another one that ran beside them was quicker."""
         self._first: Opening | None = None
 
     # What there is.
@@ -120,10 +122,10 @@ class Following:
     # What happens.
 
     def begin(self, attempt: int) -> None:
-        """Follow the attempt that begins the answer."""
+        """Follow the attempt that begins the answer, by the router's word."""
         self._root = attempt
         try:
-            self._follow(attempt, continues=0)
+            self._follow(attempt, continues=None)
         except OmnixError as exc:
             self._give_up(exc)
 
@@ -134,6 +136,10 @@ class Following:
         except DecodeError:
             self._give_up(_unreadable())
             return
+        if message.HasField("succession"):
+            self._hear(message.attempt, message.succession)
+            if _is_all(message.succession):
+                self._outrun.add(message.attempt)
         if not message.HasField("start"):
             return
         if message.start.continued_attempt:
@@ -143,8 +149,9 @@ class Following:
 
     def surveyed(self) -> None:
         """The whole recording was looked through."""
-        if self._now is None and self._surveyed_root:
-            self.begin(self._surveyed_root)
+        root = max(self._surveyed_root, *self._outrun, 0)
+        if self._now is None and root:
+            self.begin(root)
 
     def accept(self, data: bytes, pieces: Pieces) -> None:
         """Take a message; what can be given now is appended to ``pieces``."""
@@ -190,6 +197,8 @@ class Following:
         attempt = message.attempt
         if message.HasField("succession"):
             self._hear(attempt, message.succession)
+            if self._late and _is_all(message.succession) and attempt > (self.attempt or 0):
+                return self._begin_anew(attempt)
         elif attempt in self._ends:
             if message.HasField("end"):
                 self._ends[attempt] = message.end
@@ -206,6 +215,9 @@ class Following:
         if start.continued_attempt:
             self._continuing.add(attempt)
             return None
+        return self._begin_anew(attempt)
+
+    def _begin_anew(self, attempt: int) -> Assembly:
         if self._first is not None:
             raise lost("The answer was begun anew.")
         self._root = attempt
@@ -220,7 +232,7 @@ class Following:
             self._now.cap(succession.count)
             self.is_smooth = False
 
-    def _follow(self, attempt: int, continues: int) -> Assembly:
+    def _follow(self, attempt: int, continues: int | None) -> Assembly:
         seen = self.seen.attempt or self._root
         if self.seen.seq >= 0 and seen < attempt and seen not in self._ends:
             raise lost("What was given before is no part of the answer.")
@@ -281,11 +293,19 @@ class Following:
         if not word.next_attempt:
             metrics.RECOVERIES_GIVEN_UP.inc()
             raise why_it_remains_cut(word)
-        pieces += now.release()
-        self._ends[now.attempt] = now.end
-        metrics.RECOVERIES.inc()
+        if _is_all(word):
+            self._first, self._root = None, word.next_attempt
+        else:
+            pieces += now.release()
+            self._ends[now.attempt] = now.end
+            metrics.RECOVERIES.inc()
         self._wants_recording()  # its first messages came before it was named
         return self._follow(word.next_attempt, continues=now.attempt)
+
+
+def _is_all(word: Succession) -> bool:
+    """Whether the attempt that follows is the whole answer."""
+    return bool(word.next_attempt) and not word.count
 
 
 def _unreadable() -> OmnixError:

@@ -66,13 +66,19 @@ class Answers:
         """Make attempts until one has its first content."""
         opened = self._open.add(series, streamed)
         if opened is None:
-            return await series.first(self._calling.starting(streamed, ""), self._calling.lose)
+            return await self._first(series, streamed, "")
         try:
-            answered = await series.first(self._calling.starting(streamed, self._router_id), self._calling.lose)
+            answered = await self._first(series, streamed, self._router_id)
         except BaseException:
             self._open.remove(opened)
             raise
         self._began(opened, answered)
+        return answered
+
+    async def _first(self, series: Series, streamed: Streamed, router_id: str) -> Answered[Begun]:
+        answered = await series.first(self._calling.starting(streamed, router_id), self._calling.lose)
+        if answered.order.beside:
+            await self._recovering.name_winner(streamed, answered.order)
         return answered
 
     def end(self, completion_id: str) -> None:

@@ -12,8 +12,8 @@ from omnix_kit.messaging import Messaging
 from omnix_kit.recording import Recording
 
 from omnix_router import metrics
-from omnix_router.calling import Begun, Calling
-from omnix_router.orders import Answered
+from omnix_router.calling import Begun, Calling, Streamed
+from omnix_router.orders import Answered, Order
 from omnix_router.recovery.convert import nothing_yet_to_bytes, published_from_bytes, succession_to_bytes
 from omnix_router.recovery.delivered import Delivered, Gathering, Link
 from omnix_router.recovery.going_on import GoingOn
@@ -207,7 +207,7 @@ class Recovering:
         """Have the readers follow the new attempt; None when they could not be told."""
         opened, broken, number = recovery.opened, recovery.opened.at, answered.order.number
         word = succession_to_bytes(opened.completion_id, broken.number, recovery.count, following=number)
-        if not await self._tell(opened, word, _TELL_WITHIN):
+        if not await self._tell(opened.streamed, broken.number, word, _TELL_WITHIN):
             self._end(opened, answered, "readers could not be told")
             metrics.RECOVERIES.labels(recovery.kind, "untold").inc()
             return None
@@ -223,28 +223,34 @@ class Recovering:
         opened.earlier.append(Link(broken.number, recovery.count))
         return answered
 
+    async def name_winner(self, streamed: Streamed, order: Order) -> None:
+        """An attempt that ran beside a slow one answered first: say so to those who come late."""
+        word = succession_to_bytes(streamed.asked.completion_id, order.beside, 0, following=order.number)
+        await self._tell(streamed, order.beside, word, _TELL_HURRIED)
+
     async def _give_up(self, recovery: Recovery, error: OmnixError, within: float) -> None:
         opened = recovery.opened
         word = succession_to_bytes(opened.completion_id, opened.at.number, recovery.count, error=error)
-        told = await self._tell(opened, word, within)
+        told = await self._tell(opened.streamed, opened.at.number, word, within)
         outcome = "cancelled" if error.reason is Reason.CANCELLED else "given-up"
         metrics.RECOVERIES.labels(recovery.kind, outcome if told else "untold").inc()
         _log.warning("an answer remains cut", extra={**recovery.ids, "told": error.reason.value})
         if recovery.silent:
             self._calling.end(opened.begun.client, opened.completion_id, opened.at, "attempt given up")
 
-    async def _tell(self, opened: Opened, word: bytes, within: float) -> bool:
+    async def _tell(self, streamed: Streamed, attempt: int, word: bytes, within: float) -> bool:
         """Say to the readers what becomes of the answer, for certain: it must be recorded, for those who come late."""
         until, pause = time.monotonic() + within, 0.1
-        message_id = f"{opened.completion_id}.{opened.at.number}.succession"
+        completion_id = streamed.asked.completion_id
+        message_id = f"{completion_id}.{attempt}.succession"
         while True:
             try:
-                await self._messaging.publish_durable(opened.streamed.chunk_subject, word, message_id)
+                await self._messaging.publish_durable(streamed.chunk_subject, word, message_id)
             except PlatformError:
                 if time.monotonic() + pause >= until:
                     _log.error(
                         "the readers of a broken answer could not be told what follows",
-                        extra={"completion_id": opened.completion_id, "attempt": opened.at.number},
+                        extra={"completion_id": completion_id, "attempt": attempt},
                     )
                     return False
             else:
