@@ -18,8 +18,12 @@ def test_usual_provider_stands_in_its_subject_as_it_is() -> None:
 
 def test_no_tenant_can_be_taken_for_another() -> None:
     tenants = ["default", "a.b", "a", "*", ">", "a%2Eb", "a b"]
-    told = {subjects.cached(tenant, "0f") for tenant in tenants}
-    assert len(told) == len(tenants)
-    for subject in told:
-        assert subject.count(".") == subjects.CACHED.count(".")
-        assert not set(subject) & set(" *>")
+    for subject_of, all_of_them in (
+        (subjects.cached, subjects.CACHED),
+        (subjects.call_claimed, subjects.CALLS_CLAIMED),
+    ):
+        told = {subject_of(tenant, "0f") for tenant in tenants}
+        assert len(told) == len(tenants)
+        for subject in told:
+            assert subject.count(".") == all_of_them.count(".")
+            assert not set(subject) & set(" *>")

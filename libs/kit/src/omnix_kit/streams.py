@@ -118,6 +118,25 @@ CACHE = StreamConfig(
 )
 """Each answer says itself how long it is one; under pressure the oldest leave first."""
 
+IDEMPOTENCY = StreamConfig(
+    name="OMNIX_IDEMPOTENCY",
+    description="What became of the calls that callers gave a key: the last word of each subject.",
+    subjects=[subjects.CALLS_CLAIMED],
+    # Not as the cache: what is forgotten might be paid for twice.
+    storage=StorageType.FILE,
+    retention=RetentionPolicy.LIMITS,
+    discard=DiscardPolicy.NEW,
+    max_msgs_per_subject=1,
+    max_age=timedelta(days=7).total_seconds(),
+    max_bytes=1024 * _MIB,
+    max_msg_size=5 * _MIB,
+    duplicate_window=timedelta(seconds=1).total_seconds(),
+    allow_direct=True,
+    allow_msg_ttl=True,
+)
+"""Each word is replaced by whoever read the last one, and says itself how long it holds. When it is full, new keys are
+refused; those that are there can still come to their end."""
+
 DEAD = StreamConfig(
     name="OMNIX_DEAD",
     description="Messages that could not be processed, with their reason.",

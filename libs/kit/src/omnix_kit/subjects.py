@@ -14,6 +14,7 @@ CANCEL_REQUESTED = "omnix.v1.completion.cancel.*"
 SENDER_HEARTBEATS = "omnix.v1.provider.heartbeat.*"
 PROVIDER_HEALTH = "omnix.v1.provider.health.*"
 CACHED = "omnix.v1.cache.stored.*.*"
+CALLS_CLAIMED = "omnix.v1.idempotency.claimed.*.*"
 ROUTE_CHANGED = "omnix.v1.route.changed"
 LIMIT_CHANGED = "omnix.v1.limit.changed.*"
 LIMIT_REACHED = "omnix.v1.limit.reached.*"
@@ -90,6 +91,16 @@ def provider_of_health(subject: str) -> str:
 def cached(tenant_id: str, key: str) -> str:
     """The answer to the request that the cache knows by this key. A tenant's answers can be purged together."""
     return f"{CACHED[:-3]}{_token(tenant_id)}.{key}"
+
+
+def call_claimed(tenant_id: str, place: str) -> str:
+    """What became of the call that is remembered at this place of the tenant's."""
+    return f"{CALLS_CLAIMED[:-3]}{_token(tenant_id)}.{place}"
+
+
+def calls_sought(gateway_id: str) -> str:
+    """Asks a gateway what has become of a call with a key that it makes."""
+    return f"omnix.v1.idempotency.sought.{gateway_id}"
 
 
 def dead(service: str) -> str:
