@@ -262,7 +262,12 @@ def _gateway(site: Site) -> Mapping[str, str]:
         "OMNIX_ROUTER_ADDRESS": site.address("router"),
         "OMNIX_ACCOUNTS_ADDRESS": site.address("accounts"),
         "OMNIX_USAGE_METERING_ADDRESS": site.address("usage-metering"),
+        "OMNIX_ANALYTICS_ADDRESS": site.address("analytics"),
     }
+
+
+def _ledger(site: Site) -> Mapping[str, str]:
+    return {"OMNIX_USAGE_METERING_ADDRESS": site.address("usage-metering")}
 
 
 SERVICES: tuple[Service, ...] = (
@@ -340,6 +345,14 @@ SERVICES: tuple[Service, ...] = (
         _python("omnix_usage_metering"),
         ports=("grpc", "ops"),
         environment=_service("usage-metering", _store("usage-metering")),
+        probes=(("ops", "/readyz"),),
+        stops=4,
+    ),
+    Service(
+        "analytics",
+        _python("omnix_analytics"),
+        ports=("grpc", "ops"),
+        environment=_service("analytics", _store("analytics"), _ledger),
         probes=(("ops", "/readyz"),),
         stops=4,
     ),
