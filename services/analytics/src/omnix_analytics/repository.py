@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from omnix_store import Change, Document, DuplicateKeyError, In, Range, Store, StoreUnavailableError, index
+from omnix_store import Change, Collection, Document, DuplicateKeyError, In, Range, Store, StoreUnavailableError, index
 
 from omnix_analytics.cells import Cell
 from omnix_analytics.facts import Fact
@@ -32,15 +32,33 @@ _fact_decoder = msgspec.msgpack.Decoder(Fact)
 T = TypeVar("T")
 
 
+def rollups_of(store: Store) -> Collection:
+    return store.collection(
+        "rollups",
+        indexes=[index("tenant_id", "view", "start"), index("tenant_id", "view", "value", "start")],
+        expire_field="expire_time",
+    )
+
+
+def rollup_document(number: int, key: RollupKey, cells: bytes, keeping: Keeping) -> dict[str, Any]:
+    """A rollup that was last changed by the batch of this number."""
+    return {
+        "id": key.id,
+        "tenant_id": key.tenant_id,
+        "view": _view(key.resolution, key.view),
+        "value": key.value,
+        "start": key.start,
+        "last": number,
+        "cells": cells,
+        "expire_time": keeping.expiry(key.resolution, key.start),
+    }
+
+
 class Repository:
     def __init__(self, store: Store, keeping: Keeping, clock: Callable[[], datetime]) -> None:
         self._journal = store.collection("journal")
         self._marks = store.collection("marks", indexes=[index("tenant_id", "time")], expire_field="expire_time")
-        self._rollups = store.collection(
-            "rollups",
-            indexes=[index("tenant_id", "view", "start"), index("tenant_id", "view", "value", "start")],
-            expire_field="expire_time",
-        )
+        self._rollups = rollups_of(store)
         self._keeping = keeping
         self._clock = clock
 
@@ -118,18 +136,7 @@ class Repository:
             change = Change(set={"last": number, "cells": changed(there["cells"], cells)})
             return await self._rollups.update({"id": key.id, "last": there["last"]}, change) is not None
         try:
-            await self._rollups.insert(
-                {
-                    "id": key.id,
-                    "tenant_id": key.tenant_id,
-                    "view": _view(key.resolution, key.view),
-                    "value": key.value,
-                    "start": key.start,
-                    "last": number,
-                    "cells": changed(None, cells),
-                    "expire_time": self._keeping.expiry(key.resolution, key.start),
-                }
-            )
+            await self._rollups.insert(rollup_document(number, key, changed(None, cells), self._keeping))
         except DuplicateKeyError:
             return False
         return True
