@@ -18,8 +18,8 @@ from omnix_kit.testing import NatsServer, eventually, nats_server
 from omnix_provider.errors import Cut
 from omnix_provider.plugins.clients import plugins_connected
 from omnix_provider.plugins.plugin import Failure, Why
-from omnix_provider.testing import TEN, Streamed, attempt
-from omnix_provider.types import Chunk
+from omnix_provider.testing import TEN, Streamed, asking, attempt
+from omnix_provider.types import Chunk, FinishReason, Reasoned, TokenLogprob, ToolCallDelta
 
 from .plugged import COUNTED, STOP, TOKEN, Act, Ends, Scene, plugged_scene, refused, said, shouting, unchanged
 
@@ -109,6 +109,33 @@ async def test_text_held_back_is_told_before_the_finish_reason_that_cannot_get_l
         ("at once", 0),
         ("", pb.FINISH_REASON_STOP),
     ]
+
+
+RICH = (
+    Chunk("Hello", logprobs=(TokenLogprob("Hello", -0.5, b"Hello", (TokenLogprob("Hi", -1.0),)),)),
+    Chunk("Other", choice_index=1),
+    Chunk(reasoning=Reasoned("Hm.", b"signed", b"secret", "openai")),
+    Chunk(tool_calls=(ToolCallDelta(0, "call-1", "get", '{"city":', b"proof"), ToolCallDelta(1, "call-2", "put"))),
+    Chunk(choice_index=1, refusal="No.", refusal_logprobs=(TokenLogprob("No.", -0.1),)),
+    Chunk(tool_calls=(ToolCallDelta(0, arguments_json='"Rome"}'),)),
+    Chunk(finish_reason=FinishReason.TOOL_CALLS),
+    Chunk(choice_index=1, finish_reason=FinishReason.LENGTH),
+)
+
+
+async def test_plugin_that_changes_nothing_changes_nothing(scene: Scene) -> None:
+    told = []
+    second = await scene.another(unchanged, name="second")
+    for plugins in ((), (scene.plugin, second)):
+        scene.vendor.say(*RICH)
+        scene.vendor.says.put_nowait(None)
+        request = asking(candidate_count=2)
+        streamed = await scene.start(attempt(), *(each.plugin(closes=True) for each in plugins), request=request)
+        await eventually(streamed.whole)
+        assert streamed.end is not None
+        assert not streamed.end.HasField("error")
+        told.append([chunk for _, chunk in sorted(streamed.chunks.items())])
+    assert told[0] == told[1]
 
 
 async def test_finish_reason_may_be_changed(scene: Scene) -> None:
@@ -214,6 +241,19 @@ async def test_failure_at_the_very_end(scene: Scene, closes: bool) -> None:
         streamed = await scene.start(made, plugin)
         await eventually(streamed.whole)
         assert (streamed.text, finish_reasons(streamed)) == ("Hello world", [pb.FINISH_REASON_STOP])
+
+
+async def test_chain_whose_first_plugin_is_left_out_goes_on_with_the_others(scene: Scene) -> None:
+    def forgetful(request: wire.TransformChunksRequest) -> wire.TransformChunksResponse | None:
+        return None if request.last else said()
+
+    scene.plugin.acts = (forgetful,)
+    second = await scene.another(shouting, name="second")
+    scene.vendor.say("a", "b", whole=True)
+    plugins = scene.plugin.plugin(closes=False, timeout=0.3), second.plugin(closes=True)
+    streamed = await scene.start(attempt(), *plugins)
+    await eventually(streamed.whole)
+    assert (streamed.text, finish_reasons(streamed)) == ("AB", [pb.FINISH_REASON_STOP])
 
 
 async def test_what_a_plugin_leaves_out_for_good_does_not_come_back(scene: Scene) -> None:
