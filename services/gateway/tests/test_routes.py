@@ -34,6 +34,7 @@ WHOLE: dict[str, Any] = {
     "attempts": 2,
     "first_content_timeout": {"flash": "250ms", "ultra-think": "2m", "default": "1.5s"},
     "idle_timeout": "7s",
+    "hedge_after": "800ms",
     "deadline": "1h",
     "shadows": True,
     "strict_reasoning": False,

@@ -171,6 +171,7 @@ async def test_everything_that_a_route_says_is_stored_and_told(pair: Pair) -> No
             default=Duration(seconds=90), flash=Duration(nanos=250_000_000), ultra_think=Duration(seconds=7200)
         ),
         idle_timeout=Duration(seconds=7),
+        hedge_after=Duration(nanos=800_000_000),
         deadline=Duration(seconds=60),
         shadows=True,
         strict_reasoning=False,

@@ -31,6 +31,7 @@ sticky = "metadata.thread"
 attempts = 2
 first_content_timeout = { flash = "250ms", think = "1.5m", default = "2h" }
 idle_timeout = "7s"
+hedge_after = "800ms"
 deadline = "0.4ms"
 shadows = true
 strict_reasoning = false

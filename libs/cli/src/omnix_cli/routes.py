@@ -18,7 +18,7 @@ from omnix_cli.listings import pages, table_of
 
 _ALL = 100_000
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_LIMITS = ("attempts", "first_content_timeout", "idle_timeout", "deadline", "strict_reasoning")
+_LIMITS = ("attempts", "first_content_timeout", "idle_timeout", "deadline", "hedge_after", "strict_reasoning")
 
 
 class Target(msgspec.Struct):
@@ -63,6 +63,7 @@ class Route(msgspec.Struct):
     attempts: int | None = None
     first_content_timeout: str | dict[str, str] | None = None
     idle_timeout: str | None = None
+    hedge_after: str | None = None
     deadline: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None

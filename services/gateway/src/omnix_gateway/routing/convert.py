@@ -64,6 +64,7 @@ def route_to_proto(name: str, asked: schema.RouteRequest) -> route_pb2.Route:
         attempts=asked.attempts,
         first_content_timeout=_first_content(asked.first_content_timeout),
         idle_timeout=_duration("idle_timeout", asked.idle_timeout),
+        hedge_after=_duration("hedge_after", asked.hedge_after),
         deadline=_duration("deadline", asked.deadline),
         shadows=asked.shadows,
         strict_reasoning=asked.strict_reasoning,
@@ -97,6 +98,7 @@ def route_from_proto(route: route_pb2.Route) -> schema.Route:
         if route.HasField("first_content_timeout")
         else None,
         idle_timeout=_text(route.idle_timeout) if route.HasField("idle_timeout") else None,
+        hedge_after=_text(route.hedge_after) if route.HasField("hedge_after") else None,
         deadline=_text(route.deadline) if route.HasField("deadline") else None,
         shadows=route.shadows,
         strict_reasoning=route.strict_reasoning if route.HasField("strict_reasoning") else None,

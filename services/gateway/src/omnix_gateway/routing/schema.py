@@ -82,6 +82,7 @@ class _Route(Struct, kw_only=True, forbid_unknown_fields=True):
     attempts: Count | None = None
     first_content_timeout: str | FirstContentTimeout | None = None
     idle_timeout: str | None = None
+    hedge_after: str | None = None
     deadline: str | None = None
     shadows: bool = False
     strict_reasoning: bool | None = None

@@ -52,6 +52,7 @@ def table_from_proto(route: route_pb2.Route) -> RouteTable:
         if route.HasField("first_content_timeout")
         else None,
         idle_timeout=_text(route.idle_timeout) if route.HasField("idle_timeout") else None,
+        hedge_after=_text(route.hedge_after) if route.HasField("hedge_after") else None,
         deadline=_text(route.deadline) if route.HasField("deadline") else None,
         shadows=route.shadows,
         strict_reasoning=route.strict_reasoning if route.HasField("strict_reasoning") else None,
@@ -100,6 +101,7 @@ def route_to_proto(route: Route) -> route_pb2.Route:
         attempts=limits.attempts,
         first_content_timeout=_first_content_to_proto(limits),
         idle_timeout=_duration(limits.idle_timeout),
+        hedge_after=_duration(limits.hedge_after),
         deadline=_duration(limits.deadline),
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
