@@ -20,7 +20,7 @@ from omnix_analytics.cells import Cell
 from omnix_analytics.convert import told_from_wire
 from omnix_analytics.facts import Fact
 from omnix_analytics.keeping import Keeping
-from omnix_analytics.rollups import CellKey, Counted, changes_of, rows_from_bytes
+from omnix_analytics.rollups import CellKey, Counted, cell_from_bytes, changes_of, rows_from_bytes
 from omnix_analytics.spans import HOUR, MINUTE, Resolution
 from omnix_kit import subjects
 from omnix_kit.convert import timestamp
@@ -86,7 +86,16 @@ async def rollups_in(url: str) -> Rollups:
         while True:
             page = await collection.find(limit=1000, page_token=token)
             for document in page.documents:
-                if cells := {row.key: row.cell for row in rows_from_bytes(document["cells"])}:
+                cells = {row.key: row.cell for row in rows_from_bytes(document["rows"])}
+                together = Cell()
+                for cell in cells.values():
+                    together.merge(cell)
+                whole = cell_from_bytes(document["sum"])
+                whole.costs = {
+                    currency: micros for currency, micros in whole.costs.items() if currency in together.costs
+                }
+                assert whole == together
+                if cells:
                     found[document["id"]] = cells
             if (token := page.next_page_token) is None:
                 return found

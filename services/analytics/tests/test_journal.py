@@ -12,8 +12,9 @@ from omnix.usage.v1 import usage_pb2
 from omnix_analytics.facts import Fact
 from omnix_analytics.journal import Journal
 from omnix_analytics.repository import Repository
+from omnix_analytics.rollups import MOST_CELLS, OTHERS
 from omnix_analytics.spans import DAY, HOUR, floor
-from omnix_store import Collection, Store, StoreUnavailableError, open_store
+from omnix_store import Collection, Store, StoreDamagedError, StoreUnavailableError, open_store
 
 from .conftest import KEEPING, NOW, event, fact, rollups_in, rollups_of
 
@@ -45,7 +46,7 @@ def facts(count: int, seed: int = 1) -> list[Fact]:
     ]
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The process died."""
 
 
@@ -174,6 +175,36 @@ async def test_cleared_days_are_counted_anew_and_nothing_else_is(tmp_path: Path)
         assert await rollups_in(url) == rollups_of(others)
         assert await journal.count([*yesterday[:5], *others]) == [True] * 5 + [False] * 3
     assert await rollups_in(url) == rollups_of([*yesterday[:5], *others])
+
+
+async def test_defect_in_carrying_out_holds_back_what_follows_and_loses_nothing(tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/a.db"
+    told = facts(50)
+
+    class Defective(CrashingStore):
+        async def write(self, write: Callable[[], Any]) -> Any:
+            self.left -= 1
+            if 0 <= self.left < 10:
+                raise KeyError("kaboom")
+            return await write()
+
+    async with open_store(url) as store:
+        journal = journal_on(Defective(store, 30, after=False))
+        with pytest.raises(StoreDamagedError, match="kaboom"):
+            await journal.count(told[:40])
+        assert await journal.count(told) == [False] * 40 + [True] * 10
+    assert await rollups_in(url) == rollups_of(told)
+
+
+async def test_rollup_stays_small_whatever_models_are_named(tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/a.db"
+    told = [fact(event(model=f"{number}-{'m' * 500}")) for number in range(400)]
+    async with open_store(url) as store:
+        await journal_on(store).count(told)
+    for cells in (await rollups_in(url)).values():
+        assert len(cells) == MOST_CELLS + 1
+        assert cells[OTHERS].attempts == 400 - MOST_CELLS
+        assert sum(cell.attempts for cell in cells.values()) == 400
 
 
 async def test_store_that_fails_for_a_moment_leaves_nothing_half_counted(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from omnix_analytics.keeping import Keeping
 from omnix_analytics.questions import Answer, Dimension, Filter, Group, Plan, plan
 from omnix_analytics.rebuilding import Rebuilds
 from omnix_analytics.repository import Repository
-from omnix_analytics.rollups import rows_from_bytes
+from omnix_analytics.rollups import cell_from_bytes, rows_from_bytes
 from omnix_analytics.spans import DAY, EPOCH, MINUTE, Resolution, Span, coarsest, cover, floor
 
 _MAX_BUCKETS: Final = 5_000
@@ -93,16 +93,22 @@ class _Sums:
         for rollup in page:
             value: str = rollup["value"]
             at = EPOCH if self._bucket is None else floor(rollup["start"], self._bucket)
-            for row in rows_from_bytes(rollup["cells"]):
-                if not self.plan.takes(value, row):
-                    continue
-                group = self.plan.group(value, row)
-                points = self._cells.setdefault(group, {})
-                self._attempts[group] = self._attempts.get(group, 0) + row.cell.attempts
-                if at in points:
-                    points[at].merge(row.cell)
-                else:
-                    points[at] = row.cell
+            if self.plan.is_whole:
+                self._add("" if self.plan.group_by is None else value, at, cell_from_bytes(rollup["sum"]))
+                continue
+            for row in rows_from_bytes(rollup["rows"]):
+                if self.plan.takes(value, row):
+                    self._add(self.plan.group(value, row), at, row.cell)
+
+    def _add(self, group: str, at: datetime, cell: Cell) -> None:
+        if not cell.attempts:
+            return
+        points = self._cells.setdefault(group, {})
+        self._attempts[group] = self._attempts.get(group, 0) + cell.attempts
+        if at in points:
+            points[at].merge(cell)
+        else:
+            points[at] = cell
 
     def groups(self, top: int) -> list[Group]:
         names = sorted(self._cells, key=lambda name: (-self._attempts[name], name))

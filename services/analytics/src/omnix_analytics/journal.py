@@ -9,15 +9,18 @@ whomever: after a crash the next one does what was left to do, and does it again
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
-from omnix_store import StoreUnavailableError
+from omnix_store import StoreConfigurationError, StoreDamagedError, StoreUnavailableError
 
 from omnix_analytics.facts import Fact
 from omnix_analytics.rollups import Counted
+
+_log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500
 """Attempts in a batch: each is part of twelve rollups."""
@@ -108,7 +111,7 @@ class Journal:
         if self._done is None:
             number, batch = await self._pages.last()
             if batch is not None:
-                await self._pages.carry_out(number, batch)
+                await self._carry_out(number, batch)
             self._done = number
         return self._done
 
@@ -117,9 +120,19 @@ class Journal:
         self._done = None
         if not await self._pages.write(number, batch):
             return False
-        await self._pages.carry_out(number, batch)
+        await self._carry_out(number, batch)
         self._done = number
         return True
+
+    async def _carry_out(self, number: int, batch: Batch) -> None:
+        """Whatever goes wrong here is no fault of what is to be counted next, which has to wait."""
+        try:
+            await self._pages.carry_out(number, batch)
+        except (StoreUnavailableError, StoreConfigurationError, StoreDamagedError):
+            raise
+        except Exception as exc:
+            _log.exception("a batch cannot be carried out", extra={"batch": number})
+            raise StoreDamagedError(f"batch {number} cannot be carried out: {exc!r}") from exc
 
 
 def _new(facts: Sequence[Fact], before: dict[str, Fact], authoritative: bool) -> tuple[list[bool], list[Counted]]:

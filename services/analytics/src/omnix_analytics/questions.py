@@ -57,6 +57,11 @@ class Plan:
     """What the rows themselves have to be."""
     group_by: Dimension | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing inside of a rollup has to be told apart."""
+        return not self.filters and (self.group_by is None or self.group_by is _OF_VIEW.get(self.view))
+
     def takes(self, value: str, row: Row) -> bool:
         return all(self._of(dimension, value, row) == wanted for dimension, wanted in self.filters)
 
@@ -68,7 +73,7 @@ class Plan:
             return value
         match dimension:
             case Dimension.MODEL:
-                return f"{row.provider}/{row.model}"
+                return f"{row.provider}/{row.model}" if row.provider else row.model
             case Dimension.PROVIDER:
                 return row.provider
             case Dimension.TEAM:

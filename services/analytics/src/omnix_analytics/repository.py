@@ -17,7 +17,7 @@ from omnix_analytics.cells import Cell
 from omnix_analytics.facts import Fact
 from omnix_analytics.journal import Batch, Clearing, Counting
 from omnix_analytics.keeping import Keeping
-from omnix_analytics.rollups import CellKey, Counted, RollupKey, View, changed, changes_of
+from omnix_analytics.rollups import CellKey, Counted, Rollup, RollupKey, View, changed, changes_of, rollup_of
 from omnix_analytics.spans import HOUR, Resolution, Span, time_of
 
 _AT_ONCE = 1000
@@ -40,7 +40,7 @@ def rollups_of(store: Store) -> Collection:
     )
 
 
-def rollup_document(number: int, key: RollupKey, cells: bytes, keeping: Keeping) -> dict[str, Any]:
+def rollup_document(number: int, key: RollupKey, rollup: Rollup, keeping: Keeping) -> dict[str, Any]:
     """A rollup that was last changed by the batch of this number."""
     return {
         "id": key.id,
@@ -49,7 +49,8 @@ def rollup_document(number: int, key: RollupKey, cells: bytes, keeping: Keeping)
         "value": key.value,
         "start": key.start,
         "last": number,
-        "cells": cells,
+        "rows": rollup.rows,
+        "sum": rollup.sum,
         "expire_time": keeping.expiry(key.resolution, key.start),
     }
 
@@ -133,10 +134,11 @@ class Repository:
     async def _write(self, number: int, key: RollupKey, cells: Mapping[CellKey, Cell], there: Document | None) -> bool:
         """False when somebody else changed the rollup meanwhile."""
         if there is not None:
-            change = Change(set={"last": number, "cells": changed(there["cells"], cells)})
+            now = changed(Rollup(there["rows"], there["sum"]), cells)
+            change = Change(set={"last": number, "rows": now.rows, "sum": now.sum})
             return await self._rollups.update({"id": key.id, "last": there["last"]}, change) is not None
         try:
-            await self._rollups.insert(rollup_document(number, key, changed(None, cells), self._keeping))
+            await self._rollups.insert(rollup_document(number, key, rollup_of(cells), self._keeping))
         except DuplicateKeyError:
             return False
         return True

@@ -50,6 +50,12 @@ class CellKey(NamedTuple):
     user_id: str = ""
 
 
+MOST_CELLS = 256
+"""In one rollup, so that it fits into a document whatever callers name as models."""
+OTHERS = CellKey("", "others")
+"""What is counted together when there are so many."""
+
+
 class Row(Struct, array_like=True):
     """A cell with what it is about, as it is stored."""
 
@@ -71,7 +77,16 @@ class Counted(Struct, frozen=True, array_like=True):
     instead_of: Fact | None = None
 
 
+class Rollup(NamedTuple):
+    """What a document holds, as it is stored."""
+
+    rows: bytes
+    sum: bytes
+    """All cells together, for questions that tell nothing inside of the rollup apart: a tenth of the work."""
+
+
 _decoder = msgspec.msgpack.Decoder(list[Row])
+_cell_decoder = msgspec.msgpack.Decoder(Cell)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -79,8 +94,12 @@ def rows_from_bytes(data: bytes) -> list[Row]:
     return _decoder.decode(data)
 
 
-def rows_to_bytes(rows: Iterable[Row]) -> bytes:
-    return _encoder.encode(list(rows))
+def cell_from_bytes(data: bytes) -> Cell:
+    return _cell_decoder.decode(data)
+
+
+def rollup_of(cells: Mapping[CellKey, Cell]) -> Rollup:
+    return changed(None, cells)
 
 
 Changes = Mapping[RollupKey, Mapping[CellKey, Cell]]
@@ -96,14 +115,18 @@ def changes_of(batch: Iterable[Counted]) -> Changes:
     return changes
 
 
-def changed(data: bytes | None, change: Mapping[CellKey, Cell]) -> bytes:
-    """Return a rollup's rows with the change in them. The order of the rows tells nothing."""
-    cells = {} if data is None else {row.key: row.cell for row in rows_from_bytes(data)}
+def changed(rollup: Rollup | None, change: Mapping[CellKey, Cell]) -> Rollup:
+    """Return a rollup with the change in it. The order of the rows tells nothing."""
+    cells = {} if rollup is None else {row.key: row.cell for row in rows_from_bytes(rollup.rows)}
+    whole = Cell() if rollup is None else cell_from_bytes(rollup.sum)
     for key, cell in change.items():
-        now = cells.setdefault(key, Cell())
+        now = cells.setdefault(key if key in cells or len(cells) < MOST_CELLS else OTHERS, Cell())
         now.merge(cell)
         users.settle(now.active)
-    return rows_to_bytes(Row(*key, cell) for key, cell in cells.items() if cell.attempts)
+        whole.merge(cell)
+    users.settle(whole.active)
+    rows = [Row(*key, cell) for key, cell in cells.items() if cell.attempts > 0]
+    return Rollup(_encoder.encode(rows), _encoder.encode(whole))
 
 
 def _add(changes: dict[RollupKey, dict[CellKey, Cell]], fact: Fact, times: int) -> None:
