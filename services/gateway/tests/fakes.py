@@ -244,6 +244,7 @@ class FakeUsage(usage_service_pb2_grpc.UsageServiceServicer):
     answer: usage_service_pb2.ListUsageEntriesResponse = field(
         default_factory=usage_service_pb2.ListUsageEntriesResponse
     )
+    summarized: list[usage_service_pb2.SummarizeUsageRequest] = field(default_factory=list)
     summary: usage_service_pb2.SummarizeUsageResponse = field(default_factory=usage_service_pb2.SummarizeUsageResponse)
 
     async def ListUsageEntries(
@@ -255,6 +256,7 @@ class FakeUsage(usage_service_pb2_grpc.UsageServiceServicer):
     async def SummarizeUsage(
         self, request: usage_service_pb2.SummarizeUsageRequest, context: grpc.aio.ServicerContext
     ) -> usage_service_pb2.SummarizeUsageResponse:
+        self.summarized.append(request)
         return self.summary
 
 

@@ -1,5 +1,6 @@
 """The ledger, as the API tells it."""
 
+from omnix.completion.v1 import completion_pb2
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
 
 from .conftest import Gateway, Start
@@ -52,8 +53,37 @@ async def test_usage_tells_one_entry_an_attempt(gateway: Gateway, start: Start, 
         await gateway.http.get("/v1/usage", params={"purpose": purpose})
         asked = behind.usage.asked[-1]
         assert (asked.filter.answers_only, asked.filter.purpose) == wanted
+    everything = {
+        "team_id": "t",
+        "route": "fast",
+        "outcome": "failed",
+        "operation": "embeddings",
+        "streamed": "false",
+        "mode": "ultra-think",
+        "estimated": "true",
+        "unpriced": "false",
+        "metadata.cost centre": "ü/1",
+    }
+    for path in ("/v1/usage", "/v1/usage/summary"):
+        assert (await gateway.http.get(path, params=everything)).status_code == 200
+        kept = behind.usage.asked[-1].filter if path == "/v1/usage" else behind.usage.summarized[-1].filter
+        assert kept == usage_service_pb2.UsageFilter(
+            tenant_id="default",
+            key_id="member",
+            team_id="t",
+            route="fast",
+            outcome=usage_pb2.ATTEMPT_OUTCOME_FAILED,
+            operation=usage_pb2.OPERATION_EMBEDDINGS,
+            streamed=False,
+            compute_mode=completion_pb2.COMPUTE_MODE_ULTRA_THINK,
+            estimated=True,
+            unpriced=False,
+            label=usage_service_pb2.Label(name="cost centre", value="ü/1"),
+        )
     for bad, param in (
         ("limit=0", "limit"),
+        ("metadata.a=1&metadata.b=2", "metadata"),
+        ("outcome=lost", "outcome"),
         ("purpose=none", "purpose"),
         ("start_time=yesterday", "start_time"),
         ("colour=red", "colour"),

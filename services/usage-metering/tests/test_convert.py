@@ -12,7 +12,7 @@ from omnix_kit.ids import uuid7
 from omnix_kit.money import Price, Rates, Tokens
 from omnix_kit.usage.events import Certainty, Outcome
 from omnix_usage_metering.convert import entries_from_wire
-from omnix_usage_metering.entries import Entry, Purpose
+from omnix_usage_metering.entries import Entry, Operation, Purpose
 
 from .conftest import START, entry_from_wire, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
 
@@ -40,6 +40,11 @@ def test_whole_event_is_read_and_kept_as_it_came() -> None:
         price=Price("USD", START - timedelta(days=30), Rates(input=2_500_000, output=10_000_000)),
         start_time=START,
         purpose=Purpose.SHADOW,
+        route="",
+        operation=Operation.CHAT,
+        streamed=True,
+        mode=None,
+        metadata={"job": "naïve"},
         sandbox=True,
         event=payload,
         record_time=NOW,

@@ -102,7 +102,7 @@ def pages(gateway: Gateway, path: str, limit: int, params: Mapping[str, str] | N
         asked: dict[str, str | int] = {**(params or {}), **token, "limit": min(limit - len(found), 1000)}
         page = gateway.call("GET", path, _Page, params=asked)
         found += page.data
-        if not page.data or not page.next_page_token:
+        if not page.next_page_token:  # a page may be empty and have a next one
             break
         token = {"page_token": page.next_page_token}
     return found[:limit]

@@ -32,6 +32,9 @@ _OUTCOMES = {
 }
 
 
+_OUTCOMES_TO_PROTO: Final = {name: number for number, name in _OUTCOMES.items()}
+_MODES_TO_PROTO: Final = {name: number for number, name in MODE_NAMES.items()}
+_OPERATIONS_TO_PROTO: Final = {"chat": usage_pb2.OPERATION_CHAT, "embeddings": usage_pb2.OPERATION_EMBEDDINGS}
 _PURPOSES_TO_PROTO: Final[Mapping[schema.Purpose, "usage_pb2.Purpose.ValueType"]] = {
     "shadow": usage_pb2.PURPOSE_SHADOW,
     "hedge": usage_pb2.PURPOSE_HEDGE,
@@ -215,7 +218,9 @@ def _optional(rates: usage_pb2.Price | usage_pb2.PriceTier, field: str) -> str |
     return decimal(getattr(rates, field)) if rates.HasField(field) else None  # type: ignore[arg-type]
 
 
-def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.UsageFilter:
+def usage_filter_to_proto(
+    query: schema.UsageQuery, label: tuple[str, str] | None, identity: Identity
+) -> usage_service_pb2.UsageFilter:
     """What the query asks for, within what the key may see: the tenant's for admins, its own for members."""
     proto = usage_service_pb2.UsageFilter(
         tenant_id=identity.tenant_id,
@@ -224,6 +229,15 @@ def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage
         completion_id=(query.completion_id or "").removeprefix("chatcmpl-").removeprefix("embd-"),
         model=query.model or "",
         provider=query.provider or "",
+        team_id=query.team_id or "",
+        route=query.route or "",
+        outcome=None if query.outcome is None else _OUTCOMES_TO_PROTO[query.outcome],
+        operation=None if query.operation is None else _OPERATIONS_TO_PROTO[query.operation],
+        streamed=query.streamed,
+        compute_mode=None if query.mode is None else _MODES_TO_PROTO[query.mode],
+        label=None if label is None else usage_service_pb2.Label(name=label[0], value=label[1]),
+        estimated=query.estimated,
+        unpriced=query.unpriced,
     )
     if query.purpose == "answer":
         proto.answers_only = True
@@ -236,14 +250,18 @@ def usage_filter_to_proto(query: schema.UsageQuery, identity: Identity) -> usage
     return proto
 
 
-def usage_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.ListUsageEntriesRequest:
+def usage_to_proto(
+    query: schema.UsageQuery, label: tuple[str, str] | None, identity: Identity
+) -> usage_service_pb2.ListUsageEntriesRequest:
     return usage_service_pb2.ListUsageEntriesRequest(
-        filter=usage_filter_to_proto(query, identity), page_size=query.limit, page_token=query.page_token or ""
+        filter=usage_filter_to_proto(query, label, identity), page_size=query.limit, page_token=query.page_token or ""
     )
 
 
-def summary_to_proto(query: schema.UsageQuery, identity: Identity) -> usage_service_pb2.SummarizeUsageRequest:
-    return usage_service_pb2.SummarizeUsageRequest(filter=usage_filter_to_proto(query, identity))
+def summary_to_proto(
+    query: schema.UsageQuery, label: tuple[str, str] | None, identity: Identity
+) -> usage_service_pb2.SummarizeUsageRequest:
+    return usage_service_pb2.SummarizeUsageRequest(filter=usage_filter_to_proto(query, label, identity))
 
 
 def _time(moment: Timestamp) -> str:

@@ -217,7 +217,10 @@ OPERATIONS: Final = (
         schema.UsageList,
         query=schema.UsageQuery,
         errors=(400, 401, 503),
-        description="One entry for each attempt at a vendor. Members see their own key's, admins the tenant's.",
+        description=(
+            "One entry for each attempt at a vendor. Members see their own key's, admins the tenant's. Beside the "
+            "parameters below, `metadata.<name>=<value>` asks for one label of the caller's."
+        ),
     ),
     Operation(
         "get",

@@ -94,7 +94,8 @@ Purpose = Literal["shadow", "hedge"]
 class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     """Which entries. Times are RFC 3339; entries begin at or after `start_time`, before `end_time`.
 
-    `purpose` is that of the entries, or `answer` for those that have none.
+    `purpose` is that of the entries, or `answer` for those that have none. `metadata.<name>=<value>` asks for one label
+    of the caller's. `estimated` entries were not counted by the vendor, `unpriced` ones have no vendor's price.
     """
 
     key_id: str | None = None
@@ -105,6 +106,14 @@ class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     start_time: Annotated[datetime, Meta(tz=True)] | None = None
     end_time: Annotated[datetime, Meta(tz=True)] | None = None
     purpose: Literal["answer", "shadow", "hedge"] | None = None
+    team_id: str | None = None
+    route: str | None = None
+    outcome: Literal["succeeded", "failed", "cancelled", "interrupted"] | None = None
+    operation: Literal["chat", "embeddings"] | None = None
+    streamed: bool | None = None
+    mode: Literal["flash", "think", "ultra-think"] | None = None
+    estimated: bool | None = None
+    unpriced: bool | None = None
     limit: PageSize = 100
     page_token: str | None = None
 
@@ -156,7 +165,7 @@ class UsageEntry(Struct, kw_only=True):
 
 
 class UsageList(Struct, kw_only=True):
-    """Entries, newest first."""
+    """Entries, newest first. A page that is short, or empty, may have a next one: `has_more` says so."""
 
     object: Literal["list"] = "list"
     data: list[UsageEntry]

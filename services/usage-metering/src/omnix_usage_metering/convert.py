@@ -3,20 +3,44 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from omnix.completion.v1 import completion_pb2
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
 from omnix_kit.convert import datetime_from, timestamp
 from omnix_kit.durable.errors import Unreadable
 from omnix_kit.usage.convert import Checked, events_from_wire
+from omnix_kit.usage.events import Outcome
 
-from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose
+from omnix_usage_metering.entries import Entry, Filter, Label, Line, Mode, ModelTotal, Operation, Purpose
 from omnix_usage_metering.errors import invalid
 
 _PURPOSES: Mapping["usage_pb2.Purpose.ValueType", Purpose] = MappingProxyType(
     {usage_pb2.PURPOSE_SHADOW: Purpose.SHADOW, usage_pb2.PURPOSE_HEDGE: Purpose.HEDGE}
 )
+_OUTCOMES: Mapping["usage_pb2.AttemptOutcome.ValueType", Outcome] = MappingProxyType(
+    {
+        usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED: Outcome.SUCCEEDED,
+        usage_pb2.ATTEMPT_OUTCOME_FAILED: Outcome.FAILED,
+        usage_pb2.ATTEMPT_OUTCOME_CANCELLED: Outcome.CANCELLED,
+        usage_pb2.ATTEMPT_OUTCOME_INTERRUPTED: Outcome.INTERRUPTED,
+    }
+)
+_OPERATIONS: Mapping["usage_pb2.Operation.ValueType", Operation] = MappingProxyType(
+    {usage_pb2.OPERATION_CHAT: Operation.CHAT, usage_pb2.OPERATION_EMBEDDINGS: Operation.EMBEDDINGS}
+)
+_MODES: Mapping["completion_pb2.ComputeMode.ValueType", Mode] = MappingProxyType(
+    {
+        completion_pb2.COMPUTE_MODE_FLASH: Mode.FLASH,
+        completion_pb2.COMPUTE_MODE_THINK: Mode.THINK,
+        completion_pb2.COMPUTE_MODE_ULTRA_THINK: Mode.ULTRA_THINK,
+    }
+)
 _PURPOSES_TO_PROTO = MappingProxyType({purpose: number for number, purpose in _PURPOSES.items()})
+_LONGEST = 512
+_Chosen = TypeVar("_Chosen")
+_Number = TypeVar("_Number", bound=int)
 
 
 def entries_from_wire(payload: bytes, subject: str, record_time: datetime) -> list[Entry | Unreadable]:
@@ -48,6 +72,11 @@ def _entry(event: Checked, record_time: datetime) -> Entry:
         price=event.price,
         start_time=event.start_time,
         purpose=_PURPOSES[message.purpose] if message.HasField("purpose") else None,
+        route=message.route,
+        operation=_OPERATIONS[message.operation] if message.HasField("operation") else Operation.CHAT,
+        streamed=message.streamed,
+        mode=_MODES[message.compute_mode] if message.HasField("compute_mode") else None,
+        metadata=dict(message.metadata),
         sandbox=message.sandbox,
         event=message.SerializeToString(),
         record_time=record_time,
@@ -55,13 +84,9 @@ def _entry(event: Checked, record_time: datetime) -> Entry:
 
 
 def filter_from_proto(message: usage_service_pb2.UsageFilter) -> Filter:
-    purpose = None
-    if message.HasField("purpose"):
-        purpose = _PURPOSES.get(message.purpose)
-        if purpose is None:
-            raise invalid("filter.purpose", "filter.purpose is unspecified or unknown.")
-        if message.answers_only:
-            raise invalid("filter.answers_only", "filter.answers_only is said beside filter.purpose.")
+    purpose = _chosen(message, "purpose", _PURPOSES)
+    if purpose is not None and message.answers_only:
+        raise invalid("filter.answers_only", "filter.answers_only is said beside filter.purpose.")
     return Filter(
         tenant_id=message.tenant_id,
         key_id=message.key_id,
@@ -73,7 +98,34 @@ def filter_from_proto(message: usage_service_pb2.UsageFilter) -> Filter:
         end_time=_bound(message.end_time, "end_time") if message.HasField("end_time") else None,
         purpose=purpose,
         answers_only=message.answers_only,
+        team_id=message.team_id,
+        route=message.route,
+        outcome=_chosen(message, "outcome", _OUTCOMES),
+        operation=_chosen(message, "operation", _OPERATIONS),
+        streamed=message.streamed if message.HasField("streamed") else None,
+        mode=_chosen(message, "compute_mode", _MODES),
+        label=_label(message.label) if message.HasField("label") else None,
+        estimated=message.estimated if message.HasField("estimated") else None,
+        unpriced=message.unpriced if message.HasField("unpriced") else None,
     )
+
+
+def _chosen(
+    message: usage_service_pb2.UsageFilter,
+    field: Literal["purpose", "outcome", "operation", "compute_mode"],
+    known: Mapping[_Number, _Chosen],
+) -> _Chosen | None:
+    if not message.HasField(field):
+        return None
+    if (value := known.get(getattr(message, field))) is None:
+        raise invalid(f"filter.{field}", f"filter.{field} is unspecified or unknown.")
+    return value
+
+
+def _label(message: usage_service_pb2.Label) -> Label:
+    if not message.name or len(message.name) > _LONGEST or len(message.value) > _LONGEST:
+        raise invalid("filter.label", f"filter.label has no name, or more than {_LONGEST} characters.")
+    return Label(message.name, message.value)
 
 
 def _bound(message: Timestamp, name: str) -> datetime:

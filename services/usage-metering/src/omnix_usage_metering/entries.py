@@ -1,5 +1,6 @@
 """What one line of the ledger says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,29 @@ class Purpose(StrEnum):
 
     SHADOW = "shadow"
     HEDGE = "hedge"
+
+
+class Operation(StrEnum):
+    """What was asked of the vendor; see ``omnix.usage.v1.Operation``."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+
+
+class Mode(StrEnum):
+    """How much reasoning was asked for; see ``omnix.completion.v1.ComputeMode``."""
+
+    FLASH = "flash"
+    THINK = "think"
+    ULTRA_THINK = "ultra-think"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One of the caller's."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +59,13 @@ class Entry:
     start_time: datetime
     purpose: Purpose | None
     """None for an answer."""
+    route: str
+    """Empty for none."""
+    operation: Operation
+    streamed: bool
+    mode: Mode | None
+    """None for the model's default."""
+    metadata: Mapping[str, str]
     sandbox: bool
     event: bytes
     """The event as it came, with what the ledger only passes on."""
@@ -65,6 +96,15 @@ class Filter:
     answers_only: bool = False
     """Only entries without a purpose."""
     team_id: str = ""
+    route: str = ""
+    outcome: Outcome | None = None
+    operation: Operation | None = None
+    streamed: bool | None = None
+    mode: Mode | None = None
+    label: Label | None = None
+    estimated: bool | None = None
+    """Whether anybody but the vendor counted."""
+    unpriced: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

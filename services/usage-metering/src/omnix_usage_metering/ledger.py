@@ -1,6 +1,7 @@
 """The ledger: every attempt once, and answers about it."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from omnix_usage_metering.repository import Repository
 
 _PAGE = 100
 _MAX_PAGE = 1000
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Recorded(StrEnum):
@@ -55,6 +57,8 @@ class Ledger:
     async def totals(self, wanted: Filter) -> list[ModelTotal]:
         """Totals of a tenant, one for each provider, model, currency and purpose."""
         _check(wanted)
+        if wanted.label is not None and not _PLAIN.fullmatch(wanted.label.name):
+            raise invalid("filter.label", "Only labels whose names are of A-Za-z0-9_ and no digit first are added up.")
         with store_errors():
             return await self._repository.totals(wanted)
 

@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from omnix_kit.money import Price, Rates
-from omnix_store import Change, Document, Range, Store, Totals, Where, index
+from omnix_store import Change, Document, Range, Store, Totals, Where
 
 from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose
+from omnix_usage_metering.looking import INDEXES, everything, looking
 
 _AT_ONCE = 1000
+_MOST_LOOKED_AT = 10_000
 _NEWEST_FIRST = ("-start_time",)
 _BY_MODEL = Totals(
     group_by=("provider", "model", "currency", "purpose"), sum=("input_tokens", "output_tokens", "cost_micros")
@@ -19,14 +21,7 @@ _BY_MODEL = Totals(
 
 class Repository:
     def __init__(self, store: Store) -> None:
-        self._entries = store.collection(
-            "entries",
-            indexes=[
-                index("tenant_id", "start_time"),
-                index("tenant_id", "key_id", "start_time"),
-                index("tenant_id", "completion_id"),
-            ],
-        )
+        self._entries = store.collection("entries", indexes=INDEXES)
 
     async def add(self, entries: Sequence[Entry]) -> list[bool]:
         """Store the entries; False, in their order, for those whose attempt has one already."""
@@ -48,12 +43,28 @@ class Repository:
         return await self._entries.update(where, Change(set=fields)) is not None
 
     async def page(self, wanted: Filter, size: int, token: str) -> tuple[list[Line], str | None]:
-        """Entries, newest first, and the token of the next page."""
-        page = await self._entries.find(_where(wanted), sort=_NEWEST_FIRST, limit=size, page_token=token or None)
-        return [_line(document) for document in page.documents], page.next_page_token
+        """Entries, newest first, and the token of the next page.
+
+        There may be fewer than asked for before the last page: no more than ``_MOST_LOOKED_AT`` are looked at.
+        """
+        asked = looking(wanted)
+        limit = size if asked.is_whole else _AT_ONCE
+        fitting: list[Document] = []
+        looked_at = 0
+        while True:
+            page = await self._entries.find(asked.where, sort=_NEWEST_FIRST, limit=limit, page_token=token or None)
+            fit = [at for at, document in enumerate(page.documents) if asked.fits(document)]
+            if len(fit) > (room := size - len(fitting)):
+                limit = fit[room - 1] + 1  # again, as the next page begins behind the last one that is taken
+                continue
+            fitting += [page.documents[at] for at in fit]
+            looked_at += len(page.documents)
+            limit, token = _AT_ONCE, page.next_page_token or ""
+            if not token or len(fitting) == size or looked_at >= _MOST_LOOKED_AT:
+                return [_line(document) for document in fitting], token or None
 
     async def totals(self, wanted: Filter) -> list[ModelTotal]:
-        found = await self._entries.totals(_BY_MODEL, _where(wanted))
+        found = await self._entries.totals(_BY_MODEL, everything(wanted))
         return [
             ModelTotal(
                 provider=str(total.group["provider"]),
@@ -67,19 +78,6 @@ class Repository:
             )
             for total in found
         ]
-
-
-def _where(wanted: Filter) -> Where:
-    where: dict[str, Any] = {"tenant_id": wanted.tenant_id}
-    for field in ("team_id", "key_id", "user_id", "completion_id", "model", "provider"):
-        if value := getattr(wanted, field):
-            where[field] = value
-    if wanted.purpose is not None or wanted.answers_only:
-        # Entries of earlier versions, which made answers only, lack the field: that is None, too.
-        where["purpose"] = None if wanted.purpose is None else wanted.purpose.value
-    if wanted.start_time is not None or wanted.end_time is not None:
-        where["start_time"] = Range(gte=wanted.start_time, lt=wanted.end_time)
-    return where
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -108,6 +106,11 @@ def _document(entry: Entry) -> dict[str, Any]:
         "price": None if price is None else _price(price),
         "start_time": entry.start_time,
         "purpose": None if entry.purpose is None else entry.purpose.value,
+        "route": entry.route,
+        "operation": entry.operation.value,
+        "streamed": entry.streamed,
+        "mode": None if entry.mode is None else entry.mode.value,
+        "metadata": entry.metadata,
         "record_time": entry.record_time,
         "sandbox": entry.sandbox,
         "event": entry.event,
