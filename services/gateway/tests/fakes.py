@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -244,6 +244,10 @@ class FakeUsage(usage_service_pb2_grpc.UsageServiceServicer):
     answer: usage_service_pb2.ListUsageEntriesResponse = field(
         default_factory=usage_service_pb2.ListUsageEntriesResponse
     )
+    tell: Callable[[usage_service_pb2.ListUsageEntriesRequest], usage_service_pb2.ListUsageEntriesResponse] | None = (
+        None
+    )
+    """Answers in place of ``answer``."""
     summarized: list[usage_service_pb2.SummarizeUsageRequest] = field(default_factory=list)
     summary: usage_service_pb2.SummarizeUsageResponse = field(default_factory=usage_service_pb2.SummarizeUsageResponse)
 
@@ -251,7 +255,7 @@ class FakeUsage(usage_service_pb2_grpc.UsageServiceServicer):
         self, request: usage_service_pb2.ListUsageEntriesRequest, context: grpc.aio.ServicerContext
     ) -> usage_service_pb2.ListUsageEntriesResponse:
         self.asked.append(request)
-        return self.answer
+        return self.answer if self.tell is None else self.tell(request)
 
     async def SummarizeUsage(
         self, request: usage_service_pb2.SummarizeUsageRequest, context: grpc.aio.ServicerContext

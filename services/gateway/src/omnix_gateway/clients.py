@@ -21,6 +21,7 @@ from omnix_kit.rpc import Remote
 from omnix_gateway.chat.convert import caller_to_proto
 from omnix_gateway.errors import in_callers_words
 
+UsagePage = usage_service_pb2.ListUsageEntriesResponse
 Started = router_service_pb2.StartCompletionResponse
 
 

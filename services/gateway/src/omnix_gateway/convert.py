@@ -40,6 +40,7 @@ _PURPOSES_TO_PROTO: Final[Mapping[schema.Purpose, "usage_pb2.Purpose.ValueType"]
     "hedge": usage_pb2.PURPOSE_HEDGE,
 }
 _PURPOSES: Final[Mapping[int, schema.Purpose]] = {number: name for name, number in _PURPOSES_TO_PROTO.items()}
+_EXPORT_PAGE: Final = 250
 _CONTROLS: Final[Mapping[int, Control]] = {
     completion_pb2.ReasoningPlan.CONTROL_NONE: "none",
     completion_pb2.ReasoningPlan.CONTROL_FIXED: "fixed",
@@ -219,7 +220,7 @@ def _optional(rates: usage_pb2.Price | usage_pb2.PriceTier, field: str) -> str |
 
 
 def usage_filter_to_proto(
-    query: schema.UsageQuery, label: tuple[str, str] | None, identity: Identity
+    query: schema.UsageDimensions, label: tuple[str, str] | None, identity: Identity
 ) -> usage_service_pb2.UsageFilter:
     """What the query asks for, within what the key may see: the tenant's for admins, its own for members."""
     proto = usage_service_pb2.UsageFilter(
@@ -255,6 +256,14 @@ def usage_to_proto(
 ) -> usage_service_pb2.ListUsageEntriesRequest:
     return usage_service_pb2.ListUsageEntriesRequest(
         filter=usage_filter_to_proto(query, label, identity), page_size=query.limit, page_token=query.page_token or ""
+    )
+
+
+def export_to_proto(
+    query: schema.UsageDimensions, label: tuple[str, str] | None, identity: Identity, page_token: str
+) -> usage_service_pb2.ListUsageEntriesRequest:
+    return usage_service_pb2.ListUsageEntriesRequest(
+        filter=usage_filter_to_proto(query, label, identity), page_size=_EXPORT_PAGE, page_token=page_token
     )
 
 

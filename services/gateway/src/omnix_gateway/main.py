@@ -33,6 +33,7 @@ from omnix_gateway.routes.cached import CachedCompletions
 from omnix_gateway.routes.completions import Completions
 from omnix_gateway.routes.documents import document_routes
 from omnix_gateway.routes.embeddings import EmbeddingRoute
+from omnix_gateway.routes.export import Exports
 from omnix_gateway.routes.health import health_routes
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.models import model_routes
@@ -121,6 +122,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 *route_routes(routes, bodies, settings.json_depth),
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
+                Exports(metering, authenticator, settings.stalled_client_timeout.total_seconds()).route(),
                 *AnalyticsRoutes(
                     analytics,
                     Live(analytics, messaging, authenticator, process.readiness),

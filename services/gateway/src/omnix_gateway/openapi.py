@@ -54,6 +54,8 @@ class Operation:
     streamed: bool = False
     events: type[Struct] | None = None
     """What the data of each event is, where a stream is not one of chunks."""
+    files: tuple[str, ...] = ()
+    """Media types of an answer that is a file."""
     is_open: bool = False
     headers: tuple[Header, ...] = ()
     answer_headers: tuple[Header, ...] = ()
@@ -231,6 +233,21 @@ OPERATIONS: Final = (
         schema.UsageSummary,
         query=schema.UsageQuery,
         errors=(400, 401, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/usage/export",
+        "export_usage",
+        "Usage",
+        "Download attempts as a file, newest first.",
+        query=schema.UsageExportQuery,
+        errors=(400, 401, 503),
+        description=(
+            "JSON Lines of the entries that `/v1/usage` lists, or CSV with a head. The answer has no announced length; "
+            "where it cannot go on the connection breaks, and `end_time` goes on where it broke. Takes "
+            "`metadata.<name>=<value>`, too."
+        ),
+        files=("application/jsonl", "text/csv"),
     ),
     Operation(
         "get",
@@ -479,6 +496,8 @@ def _operation(operation: Operation, schemas: dict[type[Struct], Any], component
         content["text/event-stream"] = {"schema": {"type": "string", "description": _EVENTS}}
     if operation.events is not None:
         content["text/event-stream"] = {"schema": schemas[operation.events]}
+    for media_type in operation.files:
+        content[media_type] = {"schema": {"type": "string"}}
     answer: dict[str, Any] = {"description": operation.summary}
     if content:
         answer["content"] = content

@@ -91,7 +91,7 @@ class ModelList(Struct, kw_only=True):
 Purpose = Literal["shadow", "hedge"]
 
 
-class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+class UsageDimensions(Struct, kw_only=True, forbid_unknown_fields=True):
     """Which entries. Times are RFC 3339; entries begin at or after `start_time`, before `end_time`.
 
     `purpose` is that of the entries, or `answer` for those that have none. `metadata.<name>=<value>` asks for one label
@@ -114,8 +114,19 @@ class UsageQuery(Struct, kw_only=True, forbid_unknown_fields=True):
     mode: Literal["flash", "think", "ultra-think"] | None = None
     estimated: bool | None = None
     unpriced: bool | None = None
+
+
+class UsageQuery(UsageDimensions, kw_only=True, forbid_unknown_fields=True):
+    """Which entries, and which page of them."""
+
     limit: PageSize = 100
     page_token: str | None = None
+
+
+class UsageExportQuery(UsageDimensions, kw_only=True, forbid_unknown_fields=True):
+    """Which entries, and as what. `parquet` is refused here: the command line writes it."""
+
+    format: Literal["jsonl", "csv", "parquet"] = "jsonl"
 
 
 class UsageEntry(Struct, kw_only=True):

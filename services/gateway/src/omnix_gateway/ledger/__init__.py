@@ -1,0 +1,1 @@
+"""The ledger beyond one page: files, and what tenants pay."""
