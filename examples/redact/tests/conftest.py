@@ -47,16 +47,18 @@ class Plugin:
     async def chunks(self, completion_id: str, *messages: list[pb.Chunk]) -> list[wire.TransformChunksResponse]:
         """One answer for each message, and one for the last."""
 
-        async def requests() -> AsyncIterator[wire.TransformChunksRequest]:
+        call = self.stub.TransformChunks(metadata=self.metadata)
+        answers: list[wire.TransformChunksResponse] = []
+        async with asyncio.timeout(10):
             for position, chunks in enumerate([*messages, []]):
-                yield wire.TransformChunksRequest(
-                    context=self.context(completion_id) if position == 0 else None,
-                    chunks=chunks,
-                    last=position == len(messages),
-                )
-
-        call = self.stub.TransformChunks(requests(), timeout=10, metadata=self.metadata)
-        return [each async for each in call]
+                request = wire.TransformChunksRequest(chunks=chunks, last=position == len(messages))
+                if position == 0:
+                    request.context.CopyFrom(self.context(completion_id))
+                await call.write(request)
+                answers.append(await call.read())
+            await call.done_writing()
+            assert await call.read() is grpc.aio.EOF
+        return answers
 
     async def end(self, completion_id: str) -> None:
         asked = wire.ObserveEndRequest(context=self.context(completion_id))
