@@ -58,7 +58,9 @@ async def _live(service: str, settings: SettingsT, serve: Serve[SettingsT]) -> N
     process.readiness.need("start", lambda: None if served else "the process is starting")
     stop = _stop_signal()
     async with AsyncExitStack() as stack:
-        stack.enter_context(telemetry.exporting(service, settings.otlp_endpoint, settings.trace_ratio))
+        stack.enter_context(
+            telemetry.exporting(service, settings.otlp_endpoint, settings.trace_ratio, content=settings.trace_content)
+        )
         try:
             port = stack.enter_context(ops_server(settings.ops_host, settings.ops_port, process.readiness, service))
         except OSError as exc:

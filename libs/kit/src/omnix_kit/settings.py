@@ -60,6 +60,8 @@ class ServiceSettings(BaseSettings):
     """Base address of an OTLP/HTTP collector; traces are exported when it is set."""
     trace_ratio: float = Field(default=1.0, ge=0, le=1)
     """Share of traces begun here that are recorded."""
+    trace_content: bool = False
+    """Whether traces tell what was asked and answered, too."""
 
     drain_delay: Duration = timedelta(0)
     """After SIGTERM: how long to serve on as not ready, so that balancers notice."""

@@ -1,22 +1,41 @@
 """Traces: W3C context always travels, spans are recorded only where a collector is configured.
 
 OpenTelemetry's own gRPC interceptors cost more than the calls they watch, so ours carry the context and nothing else,
-and the SDK is imported only when there is somewhere to export to.
+and the SDK is imported only when there is somewhere to export to. A span tells an error by its kind and never by its
+words, which may quote what was asked or answered.
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span as Recorded
+    from opentelemetry.trace import SpanContext, Tracer
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+TRACEPARENTS = "omnix-traceparents"
+"""Header of a message of several traces: their places, with commas between."""
+
+Attribute = str | int | float | bool | Sequence[str]
+Attributes = Mapping[str, Attribute]
+
+
+class Kind(Enum):
+    """What a span is to the one at its other side; the values are OpenTelemetry's."""
+
+    INTERNAL = 0
+    SERVER = 1
+    CLIENT = 2
+    CONSUMER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +45,8 @@ class Trace:
     trace_id: str
     span_id: str
     flags: str = "01"
+    begun: bool = field(default=False, compare=False)
+    """It begins here, so that its first span has no parent and is recorded or not by this process's ratio."""
 
     @property
     def traceparent(self) -> str:
@@ -34,6 +55,7 @@ class Trace:
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 _tracer: "Tracer | None" = None
+_content = False
 
 
 def current_trace() -> Trace | None:
@@ -41,61 +63,159 @@ def current_trace() -> Trace | None:
 
 
 def recording() -> bool:
-    """Whether spans go anywhere; asked on hot paths before one is begun."""
+    """Whether spans go anywhere; asked on hot paths before one is made."""
     return _tracer is not None
+
+
+def captures_content() -> bool:
+    """Whether spans may tell what was asked and answered."""
+    return _content
+
+
+def read(traceparent: str | None) -> Trace | None:
+    """None when there is none, or it cannot be read."""
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    if found is None or found[1] == "0" * 32 or found[2] == "0" * 16:
+        return None
+    return Trace(found[1], found[2], found[3])
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether the place is in a trace that is recorded."""
+    return int(traceparent[-1], 16) % 2 == 1
 
 
 def adopt(traceparent: str | None) -> Trace:
     """Go on in the caller's trace, or begin one when there is none or it cannot be read."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
-    if found and found[1] != "0" * 32 and found[2] != "0" * 16:
-        trace = Trace(found[1], found[2], found[3])
-    else:
-        trace = Trace(os.urandom(16).hex(), os.urandom(8).hex())
+    trace = read(traceparent) or Trace(os.urandom(16).hex(), os.urandom(8).hex(), begun=True)
     _current.set(trace)
     return trace
 
 
-@contextmanager
-def span(name: str, attributes: Mapping[str, str | int | float | bool] | None = None) -> Iterator[None]:
-    """Record what happens inside as a span, when traces are exported; otherwise do nothing."""
-    if _tracer is None:
-        yield
-        return
+class Span:
+    """What happens between entering and leaving, or ``begin`` and ``end``; it does nothing where nothing is exported.
+
+    Meanwhile it is where the trace is: spans that are made, calls and messages belong to it. ``trace`` is its place, to
+    be linked to; None where nothing is exported.
+    """
+
+    __slots__ = ("_arguments", "_failed", "_recorded", "_token", "trace")
+
+    def __init__(
+        self,
+        name: str,
+        attributes: Attributes | None = None,
+        *,
+        kind: Kind = Kind.INTERNAL,
+        parent: Trace | None = None,
+        links: Sequence[Trace | None] = (),
+        start_ns: int | None = None,
+    ) -> None:
+        """:param parent: None for the current place.
+        :param links: other places that this has to do with; None among them is left out.
+        :param start_ns: since 1970; None for when it is begun.
+        """
+        self._arguments = (name, attributes, kind, parent, links, start_ns)
+        self._recorded: Recorded | None = None
+        self._token: Token[Trace | None] | None = None
+        self._failed = False
+        self.trace: Trace | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """What is told goes somewhere: it is exported, and its trace belongs to the share that is."""
+        return self._recorded is not None and self._recorded.is_recording()
+
+    def begin(self) -> "Span":
+        if _tracer is None:
+            return self
+        from opentelemetry import trace as api
+
+        name, attributes, kind, parent, links, start_ns = self._arguments
+        parent = parent or _current.get()
+        context = api.set_span_in_context(api.INVALID_SPAN)
+        if parent is not None and not parent.begun:
+            context = api.set_span_in_context(api.NonRecordingSpan(_context_of(parent)))
+        self._recorded = _tracer.start_span(
+            name,
+            context,
+            api.SpanKind(kind.value),
+            attributes,
+            [api.Link(_context_of(link)) for link in links if link is not None],
+            start_ns,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        here = self._recorded.get_span_context()
+        self.trace = Trace(f"{here.trace_id:032x}", f"{here.span_id:016x}", f"{int(here.trace_flags):02x}")
+        self._token = _current.set(self.trace)
+        return self
+
+    def rename(self, name: str) -> None:
+        if self._recorded is not None:
+            self._recorded.update_name(name)
+
+    def tell(self, attributes: Attributes) -> None:
+        if self._recorded is not None:
+            self._recorded.set_attributes(attributes)
+
+    def failed(self, error_type: str) -> None:
+        """:param error_type: one of few: a reason, a status, the name of a class."""
+        self._failed = True
+        if self._recorded is not None:
+            from opentelemetry.trace import StatusCode
+
+            self._recorded.set_attribute("error.type", error_type)
+            self._recorded.set_status(StatusCode.ERROR)
+
+    def end(self) -> None:
+        """Said again, it does nothing."""
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        if self._recorded is not None:
+            self._recorded.end()
+            self._recorded = None
+
+    def __enter__(self) -> "Span":
+        return self.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and not self._failed:
+            reason = getattr(exc, "reason", None)
+            self.failed(str(reason.value) if isinstance(reason, Enum) else kind.__name__)
+        self.end()
+
+
+def _context_of(trace: Trace) -> "SpanContext":
     from opentelemetry import trace as api
 
-    parent = _current.get()
-    context = None
-    if parent is not None:
-        remote = api.SpanContext(
-            int(parent.trace_id, 16),
-            int(parent.span_id, 16),
-            is_remote=True,
-            trace_flags=api.TraceFlags(int(parent.flags, 16)),
-        )
-        context = api.set_span_in_context(api.NonRecordingSpan(remote))
-    with _tracer.start_as_current_span(name, context=context, attributes=dict(attributes or {})) as recorded:
-        here = recorded.get_span_context()
-        token = _current.set(Trace(f"{here.trace_id:032x}", f"{here.span_id:016x}", f"{int(here.trace_flags):02x}"))
-        try:
-            yield
-        finally:
-            _current.reset(token)
+    return api.SpanContext(
+        int(trace.trace_id, 16),
+        int(trace.span_id, 16),
+        is_remote=True,
+        trace_flags=api.TraceFlags(int(trace.flags, 16)),
+    )
 
 
 @contextmanager
-def exporting(service: str, endpoint: str | None, ratio: float) -> Iterator[None]:
-    """Export spans to ``{endpoint}/v1/traces`` while inside; without an endpoint, do nothing."""
-    global _tracer  # noqa: PLW0603 - spans are begun in many places of one process
+def exporting(service: str, endpoint: str | None, ratio: float, *, content: bool = False) -> Iterator[None]:
+    """Export spans to ``{endpoint}/v1/traces`` while inside; without an endpoint, do nothing.
+
+    :param content: whether they may tell what was asked and answered.
+    """
+    global _tracer, _content
     if endpoint is None:
         yield
         return
     provider = _provider(service, endpoint, ratio)
-    _tracer = provider.get_tracer("omnix")
+    _tracer, _content = provider.get_tracer("omnix"), content
     try:
         yield
     finally:
-        _tracer = None
+        _tracer, _content = None, False
         provider.shutdown()
 
 
@@ -104,10 +224,20 @@ def _provider(service: str, endpoint: str, ratio: float) -> "TracerProvider":
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
+    class Adopted(RandomIdGenerator):
+        """A trace that begins here has the id by which logs tell it already."""
+
+        def generate_trace_id(self) -> int:
+            trace = _current.get()
+            return super().generate_trace_id() if trace is None else int(trace.trace_id, 16)
+
     provider = TracerProvider(
-        resource=Resource.create({"service.name": f"omnix-{service}"}), sampler=ParentBased(TraceIdRatioBased(ratio))
+        resource=Resource.create({"service.name": f"omnix-{service}"}),
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        id_generator=Adopted(),
     )
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
     provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -7,6 +7,7 @@ leads to a redelivery, and who records knows what it has.
 
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ import nats.errors
 import prometheus_client
 from nats.aio.msg import Msg
 
-from omnix_kit import dead
+from omnix_kit import dead, telemetry
 from omnix_kit.durable.errors import Poison, Unreadable
+from omnix_kit.durable.tracing import trace_consumed
 from omnix_kit.durable.tries import Tries
 from omnix_kit.errors import PlatformError
 from omnix_kit.messaging import Messaging
@@ -69,6 +71,15 @@ class Handler(Generic[EventT]):
 
     async def handle(self, messages: Sequence[Msg]) -> bool:
         """Process a batch; False when infrastructure failed, so that asking for more makes no sense just now."""
+        if not telemetry.recording():
+            return await self._handle(messages)
+        began = time.time_ns()
+        went_well = await self._handle(messages)
+        for message in messages:
+            trace_consumed(message, self._work.service, began, went_well=went_well)
+        return went_well
+
+    async def _handle(self, messages: Sequence[Msg]) -> bool:
         accepted: list[_Taken[EventT]] = []
         poison: list[tuple[Msg, str]] = []
         for message in messages:
