@@ -13,6 +13,7 @@ import msgspec
 import nats.errors
 from msgspec import Struct
 from nats.aio.msg import Msg
+from omnix_kit import telemetry
 from omnix_kit.messaging import Messaging
 from omnix_kit.timeouts import insisting
 
@@ -36,6 +37,7 @@ class Outgoing(Struct, frozen=True):
 
     record: Record
     traceparent: str | None = None
+    """Several of them, with commas between, for a message of several traces."""
 
 
 class Acknowledged:
@@ -69,7 +71,7 @@ class Acknowledged:
             for token, message in zip(tokens, messages, strict=True):
                 headers = {"Nats-Msg-Id": message.record.message_id}
                 if message.traceparent is not None:
-                    headers["traceparent"] = message.traceparent
+                    headers[_header_of(message.traceparent)] = message.traceparent
                 await client.publish(
                     message.record.subject,
                     message.record.event,
@@ -89,6 +91,11 @@ class Acknowledged:
         self._pending.discard(token)
         if not self._pending and self._all_answered is not None and not self._all_answered.done():
             self._all_answered.set_result(None)
+
+
+def _header_of(traceparent: str) -> str:
+    """The one that everybody knows tells one place."""
+    return telemetry.TRACEPARENTS if "," in traceparent else "traceparent"
 
 
 def _stored(message: Msg) -> bool:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 
-from omnix_provider import estimate
+from omnix_provider import estimate, tracing
 from omnix_provider.attempts import Attempts, Running
 from omnix_provider.errors import Cancelled, DeadlineExceeded, Ended, Malformed
 from omnix_provider.outcome import cost_of, credible, outcome_of, usage_of
@@ -105,6 +105,7 @@ async def _made(
         running = Running(attempt, task)
         error: OmnixError
         deadline = task.get_loop().call_later(means.timeout.total_seconds(), _too_late, running)
+        traced = tracing.vendor_call(provider, request, attempt, streamed=False)
         try:
             with means.attempts.running(running):
                 answer = await call(metered.handed_over)
@@ -112,6 +113,8 @@ async def _made(
             if running.ending is None:
                 left = _left(deadline)
                 metered.close(outcome_of(left), usage_of(left, None, input_tokens, 0), left)
+                if traced is not None:
+                    traced.failed(left.reason.value)
                 raise
             task.uncancel()
             error = running.ending
@@ -123,10 +126,15 @@ async def _made(
         else:
             usage = credible(answer.usage) or usage_of(None, None, input_tokens, output_tokens(answer))
             metered.close(outcome_of(None), usage)
-            return Answered(answer, usage, cost_of(usage, attempt.price))
+            cost = cost_of(usage, attempt.price)
+            if traced is not None:
+                traced.answered(answer, usage, cost)
+            return Answered(answer, usage, cost)
         finally:
             deadline.cancel()
         metered.close(outcome_of(error), usage_of(error, None, input_tokens, 0), error, running.purpose)
+        if traced is not None:
+            traced.failed(error.reason.value)
         raise error
 
 

@@ -15,7 +15,7 @@ from omnix.completion.v1 import completion_pb2 as pb
 from omnix_kit import subjects
 from omnix_kit.errors import OmnixError, PlatformError, Reason
 
-from omnix_provider import estimate
+from omnix_provider import estimate, tracing
 from omnix_provider.attempts import Running
 from omnix_provider.continuing import Continuation, continuing
 from omnix_provider.convert.answered import head_to_proto, usage_to_proto
@@ -92,6 +92,7 @@ class Streaming:
         self._first_content = first_content
         self._recovery = recovery
         self._chain = chain
+        self._call: tracing.VendorCall | None = None
         self._in_chain = False
         """Something went into the chain and did not come out."""
         self._continuing = (
@@ -101,6 +102,7 @@ class Streaming:
     async def run(self, running: Running) -> None:
         """Never raises."""
         self._running = running
+        self._call = tracing.vendor_call(self._provider, self._request, self._attempt, streamed=True)
         self._watch.within(self._limits.first_content.total_seconds())
         error: OmnixError | None
         untold = False  # something that came may not have gone out
@@ -146,6 +148,8 @@ class Streaming:
                         return
 
     async def _take(self, batch: Batch) -> None:
+        if self._call is not None:
+            self._call.take(batch)
         if batch.head is not None:
             self._head = batch.head
         if batch.usage is not None:
@@ -245,6 +249,10 @@ class Streaming:
             if begun:
                 end = self._end(usage, error)
                 await self._chunks.end(end, self._ended(end) if self._recovery.router_id else None)
+            if self._call is not None:
+                cost = cost_of(usage, self._attempt.price)
+                reason = None if error is None else error.reason.value
+                self._call.ended(usage, cost, self._metered.first_content_us, reason)
 
     def _start(self) -> pb.Start:
         start = head_to_proto(self._head, self._attempt, self._publisher.sender_id)

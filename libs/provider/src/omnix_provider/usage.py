@@ -379,8 +379,14 @@ def closing(orphan: Orphan) -> Record:
 
 
 def _outgoing(group: Sequence[Closed]) -> Outgoing:
-    """Several events belong to several traces, and their message tells none."""
-    return Outgoing(one_message([closed.record for closed in group]), group[0].traceparent if len(group) == 1 else None)
+    """Several events belong to several traces; their message tells all of them where somebody records them."""
+    record = one_message([closed.record for closed in group])
+    if len(group) == 1:
+        return Outgoing(record, group[0].traceparent)
+    if not telemetry.recording():
+        return Outgoing(record)
+    recorded = [each.traceparent for each in group if each.traceparent and telemetry.is_sampled(each.traceparent)]
+    return Outgoing(record, ",".join(recorded) or None)
 
 
 def _record(event: pb.UsageRecorded, data: bytes) -> Record:

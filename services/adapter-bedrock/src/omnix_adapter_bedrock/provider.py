@@ -64,6 +64,10 @@ class BedrockProvider:
     def sandbox(self) -> bool:
         return self._upstream.sandbox
 
+    @property
+    def base_url(self) -> str:
+        return self._upstream.url
+
     def problem(self) -> str | None:
         return self._upstream.problem or self._authorization.problem
 

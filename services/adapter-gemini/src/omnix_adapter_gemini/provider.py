@@ -83,6 +83,10 @@ class GeminiProvider:
     def sandbox(self) -> bool:
         return self._upstream.sandbox
 
+    @property
+    def base_url(self) -> str:
+        return self._places.server
+
     def problem(self) -> str | None:
         return self._upstream.problem or (None if self._tokens is None else self._tokens.problem())
 

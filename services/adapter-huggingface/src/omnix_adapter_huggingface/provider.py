@@ -58,6 +58,10 @@ class HuggingFaceProvider:
     def sandbox(self) -> bool:
         return self._place.sandbox
 
+    @property
+    def base_url(self) -> str:
+        return self._place.base_url
+
     def problem(self) -> str | None:
         return self._place.problem
 

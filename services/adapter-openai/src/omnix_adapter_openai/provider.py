@@ -78,6 +78,10 @@ class OpenAIProvider:
     def sandbox(self) -> bool:
         return self._upstream.sandbox
 
+    @property
+    def base_url(self) -> str:
+        return self._upstream.base_url
+
     def problem(self) -> str | None:
         return self._upstream.problem
 
