@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from omnix_kit import telemetry
 from omnix_kit.errors import OmnixError, Reason
 
 from omnix_router import metrics
@@ -20,6 +21,7 @@ from omnix_router.patience import Patience
 from omnix_router.reasoning import Wish
 from omnix_router.recovery.delivered import Continuation, Way
 from omnix_router.routing import RouteLimits
+from omnix_router.tracing import attempt_span
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Streamed:
     chunk_subject: str
     wish: Wish
     limits: RouteLimits
+    traces: dict[int, telemetry.Trace | None] = field(default_factory=dict)
+    """Of its attempts, where traces are recorded: those that follow another one, or run beside it, are linked to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,12 @@ class Calling:
 
     async def complete(self, asked: Asked, order: Order) -> Completed:
         """Have the whole answer made. Cancelling ends the call, which ends the vendor's."""
+        if not telemetry.recording():
+            return await self._complete(asked, order)
+        with attempt_span(asked.completion_id, order):
+            return await self._complete(asked, order)
+
+    async def _complete(self, asked: Asked, order: Order) -> Completed:
         try:
             client = self._adapters.pick(order.target.provider)
             return await client.complete(await as_plugins_want(asked, order), order)
@@ -73,6 +83,12 @@ class Calling:
 
     async def embed(self, asked: AskedEmbeddings, order: Order) -> Embedded:
         """Have the embeddings made. Cancelling ends the call, which ends the vendor's."""
+        if not telemetry.recording():
+            return await self._embed(asked, order)
+        with attempt_span(asked.completion_id, order):
+            return await self._embed(asked, order)
+
+    async def _embed(self, asked: AskedEmbeddings, order: Order) -> Embedded:
         try:
             return await self._adapters.pick(order.target.provider).embed(asked, order)
         except OmnixError as exc:
@@ -100,6 +116,15 @@ class Calling:
         self, streamed: Streamed, order: Order, router_id: str, continuation: Continuation | None = None
     ) -> Begun:
         """Make one attempt. Once it had its first content it goes on without the call."""
+        if not telemetry.recording():
+            return await self._start(streamed, order, router_id, continuation)
+        with attempt_span(streamed.asked.completion_id, order, streamed.traces, continuation) as span:
+            streamed.traces[order.number] = span.trace
+            return await self._start(streamed, order, router_id, continuation)
+
+    async def _start(
+        self, streamed: Streamed, order: Order, router_id: str, continuation: Continuation | None
+    ) -> Begun:
         completion_id, limits, target = streamed.asked.completion_id, streamed.limits, order.target
         patience = self._patience.until_first_content(streamed.wish, target, limits)
         # What the caller has is said again before anything new comes; meanwhile the adapter watches for silence.

@@ -23,6 +23,7 @@ from omnix_gateway.http.exchange import (
     Send,
     reply_error,
 )
+from omnix_gateway.http.tracing import trace_answered
 from omnix_gateway.streaming.streams import SHUTTING_DOWN
 
 _log = logging.getLogger("omnix_gateway.access")
@@ -73,6 +74,7 @@ class Door:
                 return
         task = asyncio.current_task()
         path = scope["path"]
+        span = telemetry.Span(method, kind=telemetry.Kind.SERVER).begin() if telemetry.recording() else None
         try:
             if head_size > self._header_limit:
                 too_long = invalid(f"The head of the request is larger than {self._header_limit} bytes.")
@@ -90,6 +92,8 @@ class Door:
                     self._in_hand.discard(task)
         finally:
             self._account(method, scope, exchange)
+            if span is not None:
+                trace_answered(span, method, scope, exchange)
 
     def _look_at(self, scope: Scope) -> tuple[Exchange, str | None, int]:
         """One pass over the headers."""
