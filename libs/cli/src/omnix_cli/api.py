@@ -29,6 +29,11 @@ class _Envelope(msgspec.Struct):
 class ApiError(CommandError):
     """The gateway refused, or could not do what was asked."""
 
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        """0 where the answer was not one."""
+
 
 class LostError(CommandError):
     """The connection broke."""
@@ -81,13 +86,19 @@ class Gateway:
 
     @contextmanager
     def stream(
-        self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
     ) -> Iterator[httpx.Response]:
         """Begin to read an answer that comes in pieces."""
         with (
             self._told(),
             self._client.stream(
-                method, path, content=_encoded(body), headers={**_json(body), **(headers or {})}
+                method, path, content=_encoded(body), headers={**_json(body), **(headers or {})}, params=params or {}
             ) as response,
         ):
             if response.is_error:
@@ -106,7 +117,7 @@ class Gateway:
         except msgspec.MsgspecError:
             told = content[:200].decode(errors="replace").strip() or "no reason given"
         hint = "; give another key by --key or OMNIX_API_KEY" if status == httpx.codes.UNAUTHORIZED else ""
-        return ApiError(f"{told} (HTTP {status}){hint}")
+        return ApiError(f"{told} (HTTP {status}){hint}", status)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

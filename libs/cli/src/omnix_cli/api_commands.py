@@ -50,10 +50,7 @@ def list_models(
 ) -> None:
     """List the models and routes, with their prices."""
     if context.invoked_subcommand is not None:
-        sources = {name: context.get_parameter_source(name) for name in context.params}
-        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-        if given:
-            raise UsageError(f"put --{given[0].replace('_', '-')} after '{context.invoked_subcommand}'")
+        options.refuse_before_subcommand(context)
         return
     from omnix_cli import listings
 
@@ -130,30 +127,6 @@ def select(
     typer.echo(
         found.recommendation or "No model fits; rejected were " + listings.counted(found.rejected) + ".", err=True
     )
-
-
-def usage(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many entries.")] = 20,
-    since: Annotated[
-        str | None, typer.Option(help="A time such as 2026-01-31, or how long ago: 12h, 30d.", show_default=False)
-    ] = None,
-    json: JsonOption = False,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    data_dir: DataDirOption = DEFAULT,
-) -> None:
-    """Show the ledger, newest first: one entry for each call of a provider."""
-    from datetime import UTC, datetime
-
-    from omnix_cli import listings
-
-    params = {} if since is None else {"start_time": listings.since(since, datetime.now(UTC))}
-    with options.gateway(url, key, data_dir) as gateway:
-        found = listings.pages(gateway, "/v1/usage", limit, params)
-        if json:
-            _print_json(found)
-        else:
-            options.console().print(listings.usage([gateway.decode(raw, listings.Entry) for raw in found]))
 
 
 @keys.command()

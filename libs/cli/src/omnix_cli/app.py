@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from omnix_cli import api_commands, catalogue_commands, route_commands, stream_commands, suite_commands
+from omnix_cli import api_commands, catalogue_commands, route_commands, stream_commands, suite_commands, usage_commands
 
 app = typer.Typer(
     name="omnix",
@@ -24,7 +24,7 @@ app.add_typer(suite_commands.dead, name="dead")
 app.command()(api_commands.chat)
 app.add_typer(api_commands.models, name="models")
 app.command()(api_commands.health)
-app.command()(api_commands.usage)
+app.add_typer(usage_commands.usage, name="usage")
 app.add_typer(api_commands.keys, name="keys")
 app.add_typer(stream_commands.streams, name="streams")
 app.add_typer(route_commands.routes, name="routes")

@@ -113,6 +113,15 @@ def all_of(gateway: Gateway, path: str, params: Mapping[str, str] | None = None)
     return gateway.call("GET", path, _Page, params=dict(params or {})).data
 
 
+class _Attempts(msgspec.Struct):
+    attempts: int
+
+
+def attempts(gateway: Gateway, params: Mapping[str, str]) -> int:
+    """How many entries of the ledger there are."""
+    return sum(gateway.decode(raw, _Attempts).attempts for raw in all_of(gateway, "/v1/usage/summary", params))
+
+
 def models(found: list[Model]) -> Table:
     """A price with a ``+`` rises with the prompt's length; ``--json`` tells how."""
     table = table_of("model", "short names", "by", ">context", ">in /1M", ">out /1M", "modes", "")
@@ -221,14 +230,14 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def since(text: str, now: datetime) -> str:
+def since(text: str, now: datetime, option: str = "--since") -> str:
     """Read a duration before now, a day or a time, and write it as RFC 3339."""
     if _DURATION.fullmatch(text.strip()):
         return _rfc3339(now - duration(text))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise UsageError(f"--since {text!r} is neither a duration such as 12h nor a time such as 2026-01-31") from exc
+        raise UsageError(f"{option} {text!r} is neither a duration such as 12h nor a time such as 2026-01-31") from exc
     return _rfc3339(moment.astimezone(UTC))
 
 

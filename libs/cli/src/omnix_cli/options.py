@@ -41,6 +41,16 @@ def gateway(url: str | None, key: str | None, data_dir: Path) -> "Gateway":
     return Gateway(access.gateway_url(url, data), access.key(key, data))
 
 
+def refuse_before_subcommand(context: typer.Context) -> None:
+    """Options of a group mean nothing to its commands."""
+    from omnix_cli.errors import UsageError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise UsageError(f"put --{given[0].replace('_', '-')} after '{context.invoked_subcommand}'")
+
+
 def console() -> "Console":
     import sys
 
