@@ -37,6 +37,11 @@ class _CallersWords:
                 raise told from exc
 
 
+def was_sent(error: OmnixError) -> bool:
+    """Whether the service that a call ended with this error of may have got it: one that is away never did."""
+    return error.__cause__ is not None
+
+
 class Router:
     """Chooses who answers.
 

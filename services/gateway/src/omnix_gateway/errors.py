@@ -12,7 +12,10 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from omnix_kit.errors import CallerError, OmnixError, PlatformError, Reason, error_for
+
+from omnix_gateway.idempotency.schema import KeyState
 
 CODES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
@@ -38,6 +41,8 @@ _CALLERS_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 """What other services call parameters, where callers call them otherwise."""
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 
+NO_RETRY: Final = (b"x-should-retry", b"false")
+"""OpenAI's SDKs repeat on 409 and on most errors, unless they are told that it is in vain."""
 _WAIT_UNLESS_TOLD = timedelta(seconds=1)
 _REFUSALS = frozenset({429, 503})
 
@@ -49,6 +54,30 @@ class ErrorBody(msgspec.Struct, kw_only=True, omit_defaults=False):
     type: str
     param: str | None
     code: str
+    idempotency: KeyState | UnsetType = UNSET
+    """What is known of the first call with the same key, where its answer cannot be told."""
+
+
+class KeyConflict(CallerError):
+    """An idempotency key keeps a call from being made. It has a status and a code of its own.
+
+    One without a time to come again tells the same for as long as the key is remembered.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        status: int = 409,
+        param: str | None = None,
+        state: KeyState | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, reason=Reason.CONFLICT, param=param, retry_after=retry_after)
+        self.code = code
+        self.status = status
+        self.state = state
 
 
 class ErrorAnswer(msgspec.Struct):
@@ -71,15 +100,20 @@ def code_of(reason: Reason) -> str:
 
 
 def error_body(error: OmnixError) -> ErrorBody:
-    return ErrorBody(
+    body = ErrorBody(
         message=error.message, type=error.meaning.openai_type, param=error.param, code=code_of(error.reason)
     )
+    if isinstance(error, KeyConflict):
+        body.code, body.idempotency = error.code, error.state or UNSET
+    return body
 
 
 def refusal(error: OmnixError, status: int | None = None) -> Refusal:
     """Tell an error over HTTP. ``status`` is given where the reason is too coarse for it (404, 405, 408, 431)."""
-    status = status or error.meaning.http
+    status = status or (error.status if isinstance(error, KeyConflict) else error.meaning.http)
     headers = [(b"content-type", b"application/json")]
+    if isinstance(error, KeyConflict) and error.retry_after is None:
+        headers.append(NO_RETRY)
     wait = error.retry_after
     if wait is None and status in _REFUSALS:
         wait = _WAIT_UNLESS_TOLD

@@ -28,6 +28,10 @@ RECOVERIES_GIVEN_UP = Counter(
 )
 KEY_CACHE = Counter("omnix_key_cache_total", "Keys looked up in the cache.", ["outcome"])
 CACHE = Counter("omnix_cache_total", "Requests that might use the cache or share an answer, by outcome.", ["outcome"])
+KEYED = Counter("omnix_idempotency_total", "Requests with an idempotency key, by what became of them.", ["outcome"])
+KEYED_RECORDS = Counter(
+    "omnix_idempotency_records_total", "Calls with a key that ended here, by what is remembered of it.", ["outcome"]
+)
 SHARING = Gauge("omnix_calls_shared", "Requests that wait for the call of another one, or read its stream.")
 CACHE_STORES = Counter("omnix_cache_stores_total", "Answers that were to be kept, by what became of it.", ["outcome"])
 CACHE_ERRORS = Counter("omnix_cache_errors_total", "Look-ups that told nothing, by why.", ["why"])

@@ -59,6 +59,11 @@ def called(exchange: Exchange, wish: Wish) -> None:
     _note(exchange, Cached(Outcome.MISS if wish.reads else Outcome.BYPASS))
 
 
+def bypassed(exchange: Exchange) -> None:
+    """The cache has nothing to do with it."""
+    _note(exchange, Cached(Outcome.BYPASS))
+
+
 def _note(exchange: Exchange, cached: Cached) -> None:
     exchange.cached = cached
     metrics.CACHE.labels(cached.outcome).inc()

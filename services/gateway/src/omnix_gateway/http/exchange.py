@@ -39,6 +39,8 @@ class Exchange:
     stream_end: str = ""
     cached: Cached | None = None
     """What the cache had to do with it, where it was asked for."""
+    replayed: bool = False
+    """The answer is that of an earlier call with the same idempotency key."""
     send: Send | None = None
     """Straight to the server, past the wrappers: for the chunks of a stream."""
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from omnix_gateway.chat.answer import decimal
 from omnix_gateway.http.exchange import Exchange, Headers
 
+REPLAYED: Final = (b"idempotent-replayed", b"true")
 _LONGEST: Final = 500
 _SHORTEST: Final = timedelta(milliseconds=1)
 _NOT_IN_A_HEADER: Final = re.compile(r"[^ -~]+")

@@ -5,7 +5,6 @@ An id is no right: whoever may not see a stream gets the same 404 as for one tha
 
 import asyncio
 import time
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,7 +104,7 @@ class StreamRoutes:
                 raise _unknown(named)
             return _Found(completion_id, begun.key_id, self.streams.subject(completion_id), None)
         recorded = await self._first(completion_id)
-        start = None if recorded is None else _start_of(recorded) or await self._later_start(completion_id)
+        start = None if recorded is None else await self.streams.recorded_start(completion_id)
         if recorded is None or start is None or not identity.may_see(start.tenant_id, start.key_id):
             raise _unknown(named)
         return _Found(completion_id, start.key_id, recorded.subject, start)
@@ -118,18 +117,6 @@ class StreamRoutes:
             if recorded is not None or not 0 <= age < _YOUNG_MS or look == _LOOKS - 1:
                 return recorded
             await asyncio.sleep(_PAUSE)
-        return None
-
-    async def _later_start(self, completion_id: str) -> Start | None:
-        """The first message may be the router's word."""
-        async with aclosing(self.streams.recording.read(completion_id)) as messages:
-            async for data in messages:
-                try:
-                    message = chunks_from_bytes(data)
-                except DecodeError:
-                    return None
-                if not message.HasField("succession"):
-                    return message.start if message.HasField("start") else None
         return None
 
     async def _has_ended(self, subject: str) -> bool:
@@ -146,15 +133,6 @@ class _Found:
     key_id: str
     subject: str
     start: Start | None
-
-
-def _start_of(recorded: Recorded) -> Start | None:
-    """None when the stream's beginning has left the recording, and its owner with it."""
-    try:
-        message = chunks_from_bytes(recorded.data)
-    except DecodeError:
-        return None
-    return message.start if message.HasField("start") else None
 
 
 def _last_seen(text: str | None) -> Seen:

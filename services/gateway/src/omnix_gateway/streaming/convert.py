@@ -37,6 +37,18 @@ def chunks_from_bytes(data: bytes) -> Chunks:
     return completion_pb2.CompletionChunks.FromString(data)
 
 
+def start_of(messages: Iterable[bytes]) -> Start | None:
+    """How a completion begins of which these are the first messages; one may be the router's word.
+
+    :raises google.protobuf.message.DecodeError: when the bytes are something else.
+    """
+    for data in messages:
+        message = chunks_from_bytes(data)
+        if not message.HasField("succession"):
+            return message.start if message.HasField("start") else None
+    return None
+
+
 def is_last(message: Chunks) -> bool:
     """Whether nothing follows: the answer's end, or the router's word that no attempt goes on with it."""
     if message.HasField("succession"):

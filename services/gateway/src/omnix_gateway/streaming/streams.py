@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import timedelta
 
+from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from omnix_kit import streams as kit_streams
 from omnix_kit import subjects
@@ -19,7 +20,7 @@ from omnix_gateway.clients import Router
 from omnix_gateway.identity import Identity
 from omnix_gateway.policies import CONTINUE, OnDisconnect
 from omnix_gateway.streaming.convert import OpenStream as Open
-from omnix_gateway.streaming.convert import cancel_to_bytes
+from omnix_gateway.streaming.convert import Start, cancel_to_bytes, chunks_from_bytes
 from omnix_gateway.streaming.lingering import Lingering
 from omnix_gateway.streaming.listing import open_streams
 from omnix_gateway.streaming.reader import Limits, Reader, clock
@@ -46,6 +47,8 @@ class OpenStream:
         self.abort = abort
         self.policy = CONTINUE
         """Watchers get the owner's when it leaves before them."""
+        self.attends = True
+        """There is somebody who reads it; one that nobody reads may be ended, whatever else looks at it."""
 
 
 class Streams:
@@ -89,10 +92,17 @@ class Streams:
 
     @asynccontextmanager
     async def join(
-        self, completion_id: str, identity: Identity, *, owner: bool, abort: Callable[[], None]
+        self,
+        completion_id: str,
+        identity: Identity,
+        *,
+        owner: bool,
+        abort: Callable[[], None],
+        attends: bool = True,
     ) -> AsyncIterator[OpenStream]:
         """Listen to a completion that goes on already, wherever it was begun.
 
+        :param attends: somebody reads it; otherwise it may be ended for want of readers.
         :raises PlatformError: ``UNAVAILABLE`` while NATS is away.
         """
         reader = Reader(completion_id, self.recording.read, self._limits, late=True)
@@ -105,15 +115,51 @@ class Streams:
         # Subscribed before the recording is read, so nothing falls between the two.
         subscription = await self._messaging.subscribe(subjects.chunks_of_completion(completion_id), on_message)
         stream = OpenStream(reader, identity, owner=owner, abort=abort, began=self._listening.at(clock()))
-        stream.policy = self._lingering.taken(completion_id)
+        stream.attends = attends
+        if attends:
+            stream.policy = self._lingering.taken(completion_id)
         with self._counted(stream):
             try:
                 yield stream
             finally:
                 await self._messaging.unsubscribe(subscription)
 
+    @asynccontextmanager
+    async def again(
+        self, completion_id: str, messages: Sequence[bytes], identity: Identity, abort: Callable[[], None]
+    ) -> AsyncIterator[OpenStream]:
+        """Read a completion once more from all of its messages."""
+
+        async def recorded(_: str) -> AsyncGenerator[bytes, None]:
+            for message in messages:
+                yield message
+
+        reader = Reader(completion_id, recorded, self._limits, late=True)
+        stream = OpenStream(reader, identity, owner=True, abort=abort, began=self._listening.at(clock()))
+        with self._counted(stream):
+            yield stream
+
+    async def recorded_start(self, completion_id: str) -> Start | None:
+        """How a completion begins, while the recording has its beginning. The first message may be the router's word.
+
+        :raises PlatformError: ``UNAVAILABLE`` when the recording cannot be reached.
+        """
+        async with aclosing(self.recording.read(completion_id)) as messages:
+            async for data in messages:
+                try:
+                    message = chunks_from_bytes(data)
+                except DecodeError:
+                    return None
+                if not message.HasField("succession"):
+                    return message.start if message.HasField("start") else None
+        return None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._messaging.client.is_connected
+
     def _needs_connection(self) -> None:
-        if not self._messaging.client.is_connected:
+        if not self.is_connected:
             raise error_for(Reason.UNAVAILABLE, "The message broker is away.", retry_after=timedelta(seconds=1))
 
     @contextmanager
@@ -142,7 +188,7 @@ class Streams:
             return
         unread = True
         for other in self._open:
-            if other is not stream and other.reader.completion_id == completion_id and not other.reader.left:
+            if other is not stream and other.reader.completion_id == completion_id and _is_read_by(other):
                 other.policy = stream.policy
                 unread = False
         if unread and not (grace and self._lingering.keep(completion_id, stream.policy, clock())):
@@ -150,7 +196,7 @@ class Streams:
 
     def is_read(self, completion_id: str) -> bool:
         """Whether somebody reads it here."""
-        return any(each.reader.completion_id == completion_id and not each.reader.left for each in self._open)
+        return any(each.reader.completion_id == completion_id and _is_read_by(each) for each in self._open)
 
     async def cancel(self, completion_id: str, cause: str) -> None:
         """Have the completion ended; over gRPC when NATS is away."""
@@ -252,3 +298,7 @@ class Streams:
     def _revoked(stream: OpenStream) -> bool:
         error = stream.reader.error
         return error is not None and error.reason is Reason.KEY_REVOKED
+
+
+def _is_read_by(stream: OpenStream) -> bool:
+    return stream.attends and not stream.reader.left

@@ -1,0 +1,1 @@
+"""Calls that are made once for each key that their callers give them."""
