@@ -10,6 +10,8 @@ from omnix_kit.errors import CallerError, OmnixError
 from omnix_kit.messaging import Messaging
 
 from omnix_gateway.authentication import Authenticator
+from omnix_gateway.limits.admission import Limits
+from omnix_gateway.limits.convert import tenant_of_change
 from omnix_gateway.streaming.convert import account_change, sender_of
 from omnix_gateway.streaming.streams import Streams
 
@@ -19,11 +21,19 @@ _log = logging.getLogger(__name__)
 class Handlers:
     """What the gateway listens to."""
 
-    def __init__(self, messaging: Messaging, gateway_id: str, streams: Streams, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        messaging: Messaging,
+        gateway_id: str,
+        streams: Streams,
+        authenticator: Authenticator,
+        limits: Limits,
+    ) -> None:
         self._messaging = messaging
         self._gateway_id = gateway_id
         self._streams = streams
         self._authenticator = authenticator
+        self._limits = limits
         self._subscribed = False
         self._checking: asyncio.Task[None] | None = None
 
@@ -33,11 +43,13 @@ class Handlers:
             await self._messaging.subscribe(subjects.chunks_of_gateway(self._gateway_id), self.on_chunks)
             await self._messaging.subscribe(subjects.SENDER_HEARTBEATS, self.on_heartbeat)
             await self._messaging.subscribe(subjects.ACCOUNT_CHANGED, self.on_account_changed)
+            await self._messaging.subscribe(subjects.LIMIT_CHANGED, self.on_limit_changed)
             await self._messaging.subscribe(subjects.READERS_SOUGHT, self.on_readers_sought)
             self._subscribed = True
         else:
             # A revocation may have been told while nobody listened.
             self._authenticator.forget_all()
+            self._limits.forget_all()
             self._checking = asyncio.create_task(self._check_keys_of_open_streams())
         await self._streams.on_connection()
 
@@ -65,6 +77,13 @@ class Handlers:
         self._authenticator.forget(tenant_id, key_id, revoked=revoked)
         if revoked and key_id:
             await self._streams.end_those_of_key(tenant_id, key_id)
+
+    async def on_limit_changed(self, message: Msg) -> None:
+        try:
+            self._limits.forget(tenant_of_change(message.data))
+        except DecodeError:
+            _log.warning("a change of a limit cannot be read", extra={"subject": message.subject})
+            self._limits.forget_all()
 
     async def _check_keys_of_open_streams(self) -> None:
         for digest, identity in self._streams.identities().items():

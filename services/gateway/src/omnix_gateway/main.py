@@ -28,6 +28,9 @@ from omnix_gateway.http.body import Bodies, BodyLimits
 from omnix_gateway.http.cors import Cors
 from omnix_gateway.http.door import Door
 from omnix_gateway.http.server import bind, bounded_head, http_server
+from omnix_gateway.limits.admission import Limits
+from omnix_gateway.limits.clients import Quotas, rates
+from omnix_gateway.limits.prices import Prices
 from omnix_gateway.routes.analytics import AnalyticsRoutes
 from omnix_gateway.routes.cached import CachedCompletions
 from omnix_gateway.routes.completions import Completions
@@ -36,6 +39,7 @@ from omnix_gateway.routes.embeddings import EmbeddingRoute
 from omnix_gateway.routes.export import Exports
 from omnix_gateway.routes.health import health_routes
 from omnix_gateway.routes.keys import key_routes
+from omnix_gateway.routes.limits import limit_routes
 from omnix_gateway.routes.models import model_routes
 from omnix_gateway.routes.providers import provider_routes
 from omnix_gateway.routes.routes import route_routes
@@ -43,7 +47,7 @@ from omnix_gateway.routes.selection import selection_routes
 from omnix_gateway.routes.streams import StreamRoutes
 from omnix_gateway.routes.usage import usage_routes
 from omnix_gateway.settings import Settings
-from omnix_gateway.streaming.reader import Limits
+from omnix_gateway.streaming.reader import Limits as ReaderLimits
 from omnix_gateway.streaming.streams import Streams
 
 
@@ -79,7 +83,17 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
 
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
         streams = Streams(messaging, router, gateway_id, _reader_limits(settings), settings.sender_timeout)
-        handlers = Handlers(messaging, gateway_id, streams, authenticator)
+        quotas = Quotas(remotes["usage-metering"], gateway_id, settings.call_timeout, settings.limits_wait)
+        limits = Limits(
+            quotas,
+            Prices(lambda: rates(router)),
+            without=settings.limits_without_metering,
+            wait=settings.limits_wait.total_seconds(),
+            assumed=settings.limits_assumed_output,
+            size=settings.key_cache_size,
+        )
+        await stack.enter_async_context(limits.running())
+        handlers = Handlers(messaging, gateway_id, streams, authenticator, limits)
         messaging.at_connection(handlers.on_connection)
         cache = Cache(Store(messaging, _cache_bounds(settings)), _cache_rules(settings))
         messaging.at_connection(cache.store.on_connection)
@@ -106,6 +120,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     media,
                     Fetching(fetcher),
                     CachedCompletions(cache, SharedCompletions(cache.store, chats, router, streams)),
+                    limits,
                 ).route(),
                 EmbeddingRoute(
                     router,
@@ -115,6 +130,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     settings.json_depth,
                     settings.stalled_client_timeout.total_seconds(),
                     CachedEmbeddings(cache, embeddings, router),
+                    limits,
                 ).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),
@@ -130,6 +146,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     settings.json_depth,
                     settings.stalled_client_timeout.total_seconds(),
                 ).routes(),
+                *limit_routes(quotas, limits, bodies, settings.json_depth),
                 *key_routes(accounts, bodies, settings.json_depth),
                 *document_routes(),
                 *health_routes(process.readiness),
@@ -155,8 +172,8 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         yield
 
 
-def _reader_limits(settings: Settings) -> Limits:
-    return Limits(
+def _reader_limits(settings: Settings) -> ReaderLimits:
+    return ReaderLimits(
         messages=settings.stream_messages,
         bytes=settings.stream_bytes,
         gap_timeout=settings.gap_timeout.total_seconds(),

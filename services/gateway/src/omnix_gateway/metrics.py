@@ -35,3 +35,9 @@ KEYED_RECORDS = Counter(
 SHARING = Gauge("omnix_calls_shared", "Requests that wait for the call of another one, or read its stream.")
 CACHE_STORES = Counter("omnix_cache_stores_total", "Answers that were to be kept, by what became of it.", ["outcome"])
 CACHE_ERRORS = Counter("omnix_cache_errors_total", "Look-ups that told nothing, by why.", ["why"])
+LIMITED = Counter("omnix_limits_refused_total", "Requests that a limit refused, by what it counts.", ["kind"])
+UNLIMITED = Counter(
+    "omnix_limits_unchecked_total", "Requests let through without a lease, because usage-metering was away."
+)
+LIMIT_STOPS = Counter("omnix_limits_streams_stopped_total", "Streams that a budget ended.")
+LEASES = Counter("omnix_limits_leases_total", "Calls for leases, by what came of them.", ["outcome"])

@@ -15,6 +15,7 @@ from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.chat.sse import ErrorEvent
 from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
+from omnix_gateway.limits import schema as limits
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
 from omnix_gateway.providers.schema import HealthQuery, ProviderHealthList
@@ -82,6 +83,16 @@ _COMPLETION_HEADERS: Final = (
     Header("x-omnix-cache-source", "Whose answer a `hit` was first, the id that the ledger knows."),
 )
 
+_LIMIT_HEADERS: Final = tuple(
+    Header(f"x-ratelimit-{what}-{counted}", f"{meaning} Where the caller has a limit of {counted} in a minute.")
+    for counted in ("requests", "tokens")
+    for what, meaning in (
+        ("limit", "How many there may be."),
+        ("remaining", "How many are left."),
+        ("reset", "When there are so many again, as `1m30s` or `250ms`."),
+    )
+)
+_LIMIT_ID: Final = {"limit_id": "Its name within the tenant: 1 to 64 of `A-Za-z0-9._-`, and not `usage`."}
 _TIMEOUT_HEADER: Final = Header(TIMEOUT, "How long the caller waits for the answer or its first content, in seconds.")
 _CACHE_HEADER: Final = Header(
     CACHE,
@@ -119,7 +130,7 @@ OPERATIONS: Final = (
             _TIMEOUT_HEADER,
             _CACHE_HEADER,
         ),
-        answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS),
+        answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS, *_LIMIT_HEADERS),
     ),
     Operation(
         "post",
@@ -132,7 +143,7 @@ OPERATIONS: Final = (
         errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
         description="One vector for each input, in their order.",
         headers=(_TIMEOUT_HEADER, _CACHE_HEADER),
-        answer_headers=_COMPLETION_HEADERS,
+        answer_headers=(*_COMPLETION_HEADERS, *_LIMIT_HEADERS),
     ),
     Operation(
         "get",
@@ -335,6 +346,56 @@ OPERATIONS: Final = (
         schema.Key,
         errors=(401, 403, 404, 503),
         path_parameters={"key_id": "The key's id, not its secret."},
+    ),
+    Operation(
+        "get",
+        "/v1/limits",
+        "list_limits",
+        "Limits",
+        "List the tenant's limits, by id.",
+        limits.LimitList,
+        errors=(401, 403, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/limits/usage",
+        "get_limit_usage",
+        "Limits",
+        "Tell how much is used of the limits that concern the caller.",
+        limits.LimitUsageList,
+        errors=(401, 403, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/limits/{limit_id}",
+        "get_limit",
+        "Limits",
+        "Show one limit.",
+        limits.Limit,
+        errors=(401, 403, 404, 503),
+        path_parameters=_LIMIT_ID,
+    ),
+    Operation(
+        "put",
+        "/v1/limits/{limit_id}",
+        "put_limit",
+        "Limits",
+        "Make a limit, or put another in its place; all gateways heed it at once.",
+        limits.Limit,
+        limits.LimitRequest,
+        errors=(400, 401, 403, 413, 503),
+        description="The status is 201 where the limit is new.",
+        path_parameters=_LIMIT_ID,
+    ),
+    Operation(
+        "delete",
+        "/v1/limits/{limit_id}",
+        "delete_limit",
+        "Limits",
+        "Delete a limit.",
+        limits.LimitDeleted,
+        errors=(401, 403, 404, 503),
+        path_parameters=_LIMIT_ID,
     ),
     Operation(
         "get",

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from omnix_gateway.caching.wishes import SharedBy, Usual
 from omnix_gateway.chat.content.media import FromAddresses
+from omnix_gateway.limits.limit import WithoutMetering
 
 _MIB = 1024 * 1024
 
@@ -105,6 +106,13 @@ class Settings(ServiceSettings):
     """How long the cache may take to answer before it is done without."""
     join_waiters: int = Field(default=100, ge=1)
     """Requests that may wait for the call of another one."""
+
+    limits_without_metering: WithoutMetering = WithoutMetering.OPEN
+    """What becomes of limited requests while usage-metering is away and leases are used up: ``open`` or ``closed``."""
+    limits_wait: Duration = Field(default=timedelta(milliseconds=500), gt=timedelta(0), le=timedelta(seconds=10))
+    """How long a request may wait for usage-metering, where a limit is used for the first time or has run out here."""
+    limits_assumed_output: int = Field(default=500, ge=0)
+    """Tokens that an answer is expected to have, whose request sets no bound."""
 
     cors_origins: Listed = Field(default_factory=list)
     """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""

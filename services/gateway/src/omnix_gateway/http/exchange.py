@@ -24,6 +24,15 @@ CLIENT_GONE: Final = 499
 Headers = list[tuple[bytes, bytes]]
 
 
+class Counts(Protocol):
+    """Of tokens."""
+
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+
+
 @dataclass(slots=True)
 class Exchange:
     """What is known of a request while it is in hand; the door keeps it in the scope."""
@@ -41,8 +50,18 @@ class Exchange:
     """What the cache had to do with it, where it was asked for."""
     replayed: bool = False
     """The answer is that of an earlier call with the same idempotency key."""
+    limits: Headers = field(default_factory=list)
+    """What the answer tells of the caller's limits."""
+    tokens: int | None = None
+    """What the answer took, prompt included, when that is known."""
+    cost_micros: int = 0
     send: Send | None = None
     """Straight to the server, past the wrappers: for the chunks of a stream."""
+
+    def took(self, usage: Counts, cost_micros: int) -> None:
+        """The answer is whole, and this is what it took."""
+        self.tokens = usage.input_tokens + usage.output_tokens
+        self.cost_micros = cost_micros
 
     @property
     def milliseconds(self) -> float:

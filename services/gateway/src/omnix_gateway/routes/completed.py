@@ -25,6 +25,7 @@ async def tell(send: Send, exchange: Exchange, response: convert.CompleteRespons
     body = _encoder.encode(convert.completion_from_proto(response, exchange.completion_id))
     headers = headers_of(exchange, response)
     headers.append((b"content-type", b"application/json"))
+    exchange.took(response.completion.usage, response.cost_micros)
     if response.HasField("cost_micros"):
         headers += cost(response.cost_micros)
     await reply(send, 200, headers, body)
@@ -69,4 +70,5 @@ def headers_of(exchange: Exchange, answered: convert.CompleteResponse | Started)
         headers.append((b"x-omnix-reasoning-note", header_text(used.note)))
     if exchange.cached is not None:
         headers += exchange.cached.headers
+    headers += exchange.limits
     return headers

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from omnix_kit.errors import CallerError, ProviderError, Reason, error_for
+from omnix_kit.errors import CallerError, OmnixError, ProviderError, Reason, error_for
 from omnix_kit.ids import uuid7
 
 from omnix_gateway import metrics
@@ -35,6 +35,8 @@ from omnix_gateway.http.exchange import (
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity
+from omnix_gateway.limits.admission import Admission, Limits
+from omnix_gateway.limits.convert import expected_of_completion
 from omnix_gateway.policies import CANCEL, OnDisconnect, on_disconnect
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT, models, timeout
@@ -62,6 +64,7 @@ class Completions:
     media: MediaRules
     fetching: Fetching
     cached: CachedCompletions
+    limits: Limits
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler: this is the hot path, and nothing that Litestar adds to it is needed."""
@@ -86,22 +89,33 @@ class Completions:
             wish = self.cached.cache.wish(scope, request.cache)
             media = Media(self.media)
             proto = convert.request_to_proto(request, media)
-            if media.sought:
-                with WhileConnected(scope):
-                    await self._fetch(media, identity, proto, in_hand)
-            if wish is not None:
-                include_usage = _include_usage(request)
-                asked = Asked(scope, send, exchange, identity, proto, policy, include_usage, within)
-                stream = partial(self._stream, scope, send, identity, request, proto, policy or CANCEL, within)
-                await self.cached.answer(asked, wish, stream)
-            elif policy is not None:
-                await self._stream(scope, send, identity, request, proto, policy, within)
-            else:
-                with WhileConnected(scope):
-                    response = await self.router.complete(
-                        exchange.completion_id, identity.caller, proto, left(within, exchange)
+            admission: Admission | None = None
+            slices = await self.limits.of(identity)
+            if slices:
+                expected = expected_of_completion(proto, self.limits.assumed)
+                admission = await self.limits.admit(exchange, slices, (proto.model, *proto.fallback_models), expected)
+            try:
+                if media.sought:
+                    with WhileConnected(scope):
+                        await self._fetch(media, identity, proto, in_hand)
+                if wish is not None:
+                    include_usage = _include_usage(request)
+                    asked = Asked(scope, send, exchange, identity, proto, policy, include_usage, within)
+                    stream = partial(
+                        self._stream, scope, send, identity, request, proto, policy or CANCEL, within, admission
                     )
-                    await tell(send, exchange, response)
+                    await self.cached.answer(asked, wish, stream)
+                elif policy is not None:
+                    await self._stream(scope, send, identity, request, proto, policy, within, admission)
+                else:
+                    with WhileConnected(scope):
+                        response = await self.router.complete(
+                            exchange.completion_id, identity.caller, proto, left(within, exchange)
+                        )
+                        await tell(send, exchange, response)
+            finally:
+                if slices:
+                    self.limits.settle(admission, exchange, proto.model)
 
     def _request(self, body: bytes | bytearray) -> ChatRequest:
         request = decode(body, _decoder, self.json_depth)
@@ -122,6 +136,7 @@ class Completions:
         proto: convert.CompletionRequest,
         policy: OnDisconnect,
         within: timedelta | None,
+        admission: Admission | None,
         lead: Lead | None = None,
     ) -> None:
         """:param lead: others may share the answer; it begins and ends the call in place of router and streams."""
@@ -145,8 +160,14 @@ class Completions:
                 # The answer was lost; nobody would read what was perhaps begun.
                 await ends.cancel(completion_id, "defect")
                 raise
+
+            async def stop(error: OmnixError) -> None:
+                stream.reader.fail(error)
+                await ends.cancel(completion_id, "quota-exhausted")
+
             try:
-                ended = await self._send(scope, send, stream, identity, request, started)
+                with self.limits.watching(admission, exchange, stream.reader, stop):
+                    ended = await self._send(scope, send, stream, identity, request, started)
             except Exception:
                 await ends.cancel(completion_id, "defect")
                 raise

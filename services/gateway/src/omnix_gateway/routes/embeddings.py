@@ -30,6 +30,8 @@ from omnix_gateway.http.exchange import (
 )
 from omnix_gateway.http.server import ABORT
 from omnix_gateway.identity import Identity
+from omnix_gateway.limits.admission import Admission, Limits
+from omnix_gateway.limits.convert import expected_of_embedding
 from omnix_gateway.preferences.translate import TIMEOUT, timeout
 from omnix_gateway.routes.answered import answered_by, cost, left
 from omnix_gateway.routes.posted import answer_posted
@@ -53,6 +55,7 @@ class EmbeddingRoute:
     stalled: float
     """Seconds that a client may take to read what was sent to it, before its connection is cut."""
     cached: CachedEmbeddings
+    limits: Limits
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler, because an answer of many vectors is written in pieces."""
@@ -76,23 +79,33 @@ class EmbeddingRoute:
             within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
             wish = self.cached.cache.wish(scope, request.cache)
             asked = convert.request_to_proto(request)
-            with WhileConnected(scope):
-                if wish is None:
-                    response = await self.router.embed(
-                        exchange.completion_id, identity.caller, asked, left(within, exchange)
-                    )
-                else:
-                    response = await self.cached.embed(
-                        exchange, identity, asked, wish, lambda: left(within, exchange), _ID_PREFIX
-                    )
-                convert.refuse_wrong_count(response, asked)
-                patient = _Patient(send, scope[ABORT], self.stalled)
-                headers = _headers(exchange, response)
-                await _send(patient, headers, response, base64=request.encoding_format == "base64")
+            admission: Admission | None = None
+            slices = await self.limits.of(identity)
+            if slices:
+                expected = expected_of_embedding(asked)
+                admission = await self.limits.admit(exchange, slices, (asked.model,), expected)
+            try:
+                with WhileConnected(scope):
+                    if wish is None:
+                        response = await self.router.embed(
+                            exchange.completion_id, identity.caller, asked, left(within, exchange)
+                        )
+                    else:
+                        response = await self.cached.embed(
+                            exchange, identity, asked, wish, lambda: left(within, exchange), _ID_PREFIX
+                        )
+                    convert.refuse_wrong_count(response, asked)
+                    patient = _Patient(send, scope[ABORT], self.stalled)
+                    headers = _headers(exchange, response)
+                    await _send(patient, headers, response, base64=request.encoding_format == "base64")
+            finally:
+                if slices:
+                    self.limits.settle(admission, exchange, asked.model)
 
 
 def _headers(exchange: Exchange, response: convert.EmbedResponse) -> Headers:
     exchange.model = response.model
+    exchange.took(response.embeddings.usage, response.cost_micros)
     return [
         (b"content-type", b"application/json"),
         (b"x-omnix-completion-id", _ID_PREFIX + exchange.completion_id.encode()),
@@ -106,6 +119,7 @@ def _headers(exchange: Exchange, response: convert.EmbedResponse) -> Headers:
         *(cost(response.cost_micros) if response.HasField("cost_micros") else ()),
         (b"openai-processing-ms", b"%d" % exchange.milliseconds),
         *(exchange.cached.headers if exchange.cached is not None else ()),
+        *exchange.limits,
     ]
 
 

@@ -134,6 +134,7 @@ class _Events:
             self._encoder.write(parts, first + len(known), chunks[len(known) :])
 
     def end(self, end: End, parts: list[bytes]) -> None:
+        self._exchange.took(end.usage, end.cost_micros)
         if self._last_seen < end.count:
             parts.append(self._encoder.usage(end))
         parts.append(DONE)

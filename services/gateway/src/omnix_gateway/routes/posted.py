@@ -44,4 +44,5 @@ def _headers(exchange: Exchange, id_prefix: bytes) -> Headers:
     if exchange.completion_id:
         headers.append((b"x-omnix-completion-id", id_prefix + exchange.completion_id.encode()))
     headers.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
+    headers += exchange.limits
     return headers

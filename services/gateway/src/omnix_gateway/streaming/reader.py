@@ -116,6 +116,11 @@ class Reader:
         return self._following.first
 
     @property
+    def delivered(self) -> int:
+        """How many chunks of the attempt that is followed were taken."""
+        return self._following.place[1]
+
+    @property
     def start(self) -> Start | None:
         """Of the attempt that is the answer now."""
         opening = self._following.opening
