@@ -22,7 +22,7 @@ from omnix_analytics.rollups import Counted
 
 _log = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 1000
 """Attempts in a batch: each is part of twelve rollups."""
 _RACES = 50
 

@@ -112,6 +112,13 @@ def changes_of(batch: Iterable[Counted]) -> Changes:
         _add(changes, counted.fact, 1)
         if counted.instead_of is not None:
             _add(changes, counted.instead_of, -1)
+    # Hours and days are added up from minutes, of which there are fewer than attempts.
+    for rollup, cells in list(changes.items()):
+        for resolution in (Resolution.HOUR, Resolution.DAY):
+            start = floor(rollup.start, resolution.length)
+            coarser = changes.setdefault(rollup._replace(resolution=resolution, start=start), {})
+            for key, cell in cells.items():
+                coarser.setdefault(key, Cell()).merge(cell)
     return changes
 
 
@@ -130,20 +137,20 @@ def changed(rollup: Rollup | None, change: Mapping[CellKey, Cell]) -> Rollup:
 
 
 def _add(changes: dict[RollupKey, dict[CellKey, Cell]], fact: Fact, times: int) -> None:
+    one = Cell()
+    one.add(fact, times)
     for rollup, key in _places(fact):
-        cells = changes.setdefault(rollup, {})
-        if key not in cells:
-            cells[key] = Cell()
-        cells[key].add(fact, times)
+        changes.setdefault(rollup, {}).setdefault(key, Cell()).merge(one)
 
 
 def _places(fact: Fact) -> Iterator[tuple[RollupKey, CellKey]]:
-    ended = time_of(fact.end_ms)
+    start = floor(time_of(fact.end_ms), MINUTE)
     model = CellKey(fact.provider, fact.model)
     cube = CellKey(fact.provider, fact.model, fact.team_id, fact.user_id)
-    for resolution in Resolution:
-        start = floor(ended, resolution.length)
-        yield RollupKey(fact.tenant_id, resolution, start, View.ALL, ""), model
-        yield RollupKey(fact.tenant_id, resolution, start, View.TEAM, fact.team_id), model
-        yield RollupKey(fact.tenant_id, resolution, start, View.USER, fact.user_id), model
-        yield RollupKey(fact.tenant_id, resolution, start, View.KEY, fact.key_id), cube
+    for view, value, key in (
+        (View.ALL, "", model),
+        (View.TEAM, fact.team_id, model),
+        (View.USER, fact.user_id, model),
+        (View.KEY, fact.key_id, cube),
+    ):
+        yield RollupKey(fact.tenant_id, Resolution.MINUTE, start, view, value), key

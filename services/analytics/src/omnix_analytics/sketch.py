@@ -53,8 +53,11 @@ class Sketch(Struct, array_like=True):
         ]
 
     def _put(self, first: int, counts: Sequence[int]) -> None:
+        at = first - self.first
         if not self.counts:
-            self.first, self.counts = first, list(counts)
+            self.first, self.counts = first, list(counts)  # its own, which it may change
+        elif len(counts) == 1 and 0 <= at < len(self.counts):
+            self.counts[at] += counts[0]  # most of what is added up is one attempt
         else:
             begin = min(first, self.first)
             end = max(first + len(counts), self.first + len(self.counts))

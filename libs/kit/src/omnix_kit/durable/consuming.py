@@ -34,16 +34,26 @@ Handle = Callable[[Sequence[Msg]], Awaitable[bool]]
 
 
 class Consumer:
-    """``pause`` follows the first failure, twice as much each further one, up to five seconds."""
+    """``pause`` follows the first failure, twice as much each further one, up to five seconds.
+
+    ``batch`` is how many messages are taken at once, when there are so many.
+    """
 
     def __init__(
-        self, messaging: Messaging, stream: str, durable: str, handle: Handle, pause: timedelta = _PAUSE
+        self,
+        messaging: Messaging,
+        stream: str,
+        durable: str,
+        handle: Handle,
+        pause: timedelta = _PAUSE,
+        batch: int = BATCH,
     ) -> None:
         self._messaging = messaging
         self._stream = stream
         self._durable = durable
         self._handle = handle
         self._pause = pause
+        self._batch = batch
         self._handling = asyncio.Lock()
         self._subscription: JetStreamContext.PullSubscription | None = None
 
@@ -70,7 +80,7 @@ class Consumer:
             failures = 0 if went_well else failures + 1
             if failures:
                 await asyncio.sleep(_pause(self._pause, failures))
-            elif len(batch) < BATCH:
+            elif len(batch) < self._batch:
                 await asyncio.sleep(_GATHER.total_seconds())
 
     async def stop(self, task: "asyncio.Task[None]") -> None:
@@ -84,7 +94,7 @@ class Consumer:
             self._subscription = await self._messaging.jetstream.pull_subscribe_bind(
                 durable=self._durable, stream=self._stream
             )
-        return await self._subscription.fetch(BATCH, timeout=_ASK_FOR)
+        return await self._subscription.fetch(self._batch, timeout=_ASK_FOR)
 
     async def _unsubscribe(self) -> None:
         """Closing the connection would wait for whoever reads what is left in the subscription, and nobody does."""
