@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ class Gateway:
     http: httpx.AsyncClient
     openai: AsyncOpenAI
     process: Process
+    stop: Callable[[], Awaitable[None]]
+    """End it before its time."""
 
 
 Start = Callable[..., Any]
@@ -59,7 +61,8 @@ async def start(nats: NatsServer, behind: Backends) -> AsyncIterator[Start]:
                 **settings,
             }
             process = Process("gateway")
-            await stack.enter_async_context(serve(Settings(**given), process))
+            serving = await stack.enter_async_context(AsyncExitStack())
+            await serving.enter_async_context(serve(Settings(**given), process))
             if ready:
                 await eventually(lambda: not process.readiness.lacking())
             url = f"http://127.0.0.1:{port}"
@@ -69,7 +72,7 @@ async def start(nats: NatsServer, behind: Backends) -> AsyncIterator[Start]:
             openai = await stack.enter_async_context(
                 AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             )
-            return Gateway(url, http, openai, process)
+            return Gateway(url, http, openai, process, serving.aclose)
 
         yield begin
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from omnix_kit.addresses import Rules
 from omnix_kit.guarded import Fetcher, FetchLimits
@@ -28,16 +29,24 @@ from omnix_gateway.http.body import Bodies, BodyLimits
 from omnix_gateway.http.cors import Cors
 from omnix_gateway.http.door import Door
 from omnix_gateway.http.server import bind, bounded_head, http_server
+from omnix_gateway.idempotency.calls import Calls
+from omnix_gateway.idempotency.claims import Claims
+from omnix_gateway.idempotency.holding import Holding
+from omnix_gateway.idempotency.store import Store as Remembered
 from omnix_gateway.limits.admission import Limits
 from omnix_gateway.limits.clients import Quotas, rates
 from omnix_gateway.limits.prices import Prices
 from omnix_gateway.routes.analytics import AnalyticsRoutes
 from omnix_gateway.routes.cached import CachedCompletions
+from omnix_gateway.routes.completed import ID_PREFIX as CHAT_PREFIX
 from omnix_gateway.routes.completions import Completions
 from omnix_gateway.routes.documents import document_routes
+from omnix_gateway.routes.embeddings import ID_PREFIX as EMBEDDINGS_PREFIX
 from omnix_gateway.routes.embeddings import EmbeddingRoute
 from omnix_gateway.routes.export import Exports
 from omnix_gateway.routes.health import health_routes
+from omnix_gateway.routes.keyed import Keyed
+from omnix_gateway.routes.keyed_completions import KeyedCompletions
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.limits import limit_routes
 from omnix_gateway.routes.models import model_routes
@@ -104,6 +113,24 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         stack.push_async_callback(embeddings.close)
         stack.callback(handlers.close)
         await stack.enter_async_context(streams.watched())
+        remembered = Remembered(messaging, settings.idempotency_entry_limit)
+        holding = Holding(messaging, gateway_id)
+        messaging.at_connection(remembered.on_connection)
+        messaging.at_connection(holding.on_connection)
+        stack.push_async_callback(holding.close)
+        calls = Calls(remembered, holding, streams)
+        stack.push_async_callback(calls.close)
+        keyed = Keyed(
+            Claims(remembered, holding),
+            calls,
+            router,
+            streams,
+            metering,
+            gateway_id,
+            CHAT_PREFIX,
+            settings.idempotency_ttl.total_seconds(),
+            settings.idempotency_wait.total_seconds(),
+        )
 
         bodies = Bodies(_body_limits(settings))
         places = Rules.of(settings.fetch_ports, settings.fetch_allowed_hosts)
@@ -121,6 +148,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     Fetching(fetcher),
                     CachedCompletions(cache, SharedCompletions(cache.store, chats, router, streams)),
                     limits,
+                    KeyedCompletions(keyed, streams),
                 ).route(),
                 EmbeddingRoute(
                     router,
@@ -131,6 +159,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                     settings.stalled_client_timeout.total_seconds(),
                     CachedEmbeddings(cache, embeddings, router),
                     limits,
+                    replace(keyed, id_prefix=EMBEDDINGS_PREFIX),
                 ).route(),
                 *StreamRoutes(streams).routes(),
                 *model_routes(router),

@@ -114,6 +114,13 @@ class Settings(ServiceSettings):
     limits_assumed_output: int = Field(default=500, ge=0)
     """Tokens that an answer is expected to have, whose request sets no bound."""
 
+    idempotency_ttl: Duration = Field(default=timedelta(hours=24), ge=timedelta(seconds=1), le=timedelta(days=7))
+    """How long the call of an ``Idempotency-Key`` is remembered."""
+    idempotency_wait: Duration = Field(default=timedelta(seconds=60), ge=timedelta(0), le=timedelta(minutes=10))
+    """How long a request waits for the first one with its key to be answered."""
+    idempotency_entry_limit: int = Field(default=2 * _MIB, ge=1024, le=4 * _MIB)
+    """Bytes of an answer that is kept for its key."""
+
     cors_origins: Listed = Field(default_factory=list)
     """Origins whose pages may call the gateway, comma separated; ``*`` for all, empty for none."""
 

@@ -59,7 +59,9 @@ class Exchange:
     """Straight to the server, past the wrappers: for the chunks of a stream."""
 
     def took(self, usage: Counts, cost_micros: int) -> None:
-        """The answer is whole, and this is what it took."""
+        """The answer is whole, and this is what it took; one that is given again took it before."""
+        if self.replayed:
+            return
         self.tokens = usage.input_tokens + usage.output_tokens
         self.cost_micros = cost_micros
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 import nats.errors
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NoStreamResponseError
 from omnix_kit import streams, subjects
 from omnix_kit.errors import OmnixError, Reason, error_for
 from omnix_kit.messaging import Messaging
@@ -27,6 +27,7 @@ _NOT_FOUND: Final = "404"
 _WRONG_SEQUENCE: Final = 10071
 _NO_ROOM: Final = 10077
 _WITHIN: Final = 2.0
+_ENSURE_AGAIN_AFTER: Final = 5.0
 _MARGIN: Final = 0.05
 _OF_THE_ENVELOPE: Final = 4096
 _WHEN_FULL: Final = timedelta(seconds=60)
@@ -46,10 +47,25 @@ class Store:
     def __init__(self, messaging: Messaging, most_bytes: int) -> None:
         self._messaging = messaging
         self._most = most_bytes
+        self._ensured = False
+        self._ensured_at = -math.inf
 
     async def on_connection(self) -> None:
-        """At every NATS connection: the server may have come back without its disk."""
-        await streams.ensure(self._messaging.jetstream, streams.IDEMPOTENCY)
+        """At every NATS connection: the server may have come back without its disk.
+
+        One that has no room for the stream keeps nobody from being answered who gives no key.
+        """
+        await self._ensure()
+
+    async def _ensure(self) -> None:
+        self._ensured_at = time.monotonic()
+        try:
+            await streams.ensure(self._messaging.jetstream, streams.IDEMPOTENCY)
+        except Exception as exc:  # whatever it is, calls with a key are refused and all others are made
+            self._ensured = False
+            _log.error("calls with a key cannot be remembered", extra={"error": repr(exc)})
+        else:
+            self._ensured = True
 
     @property
     def most_bytes(self) -> int:
@@ -94,6 +110,14 @@ class Store:
         """
         if not self._messaging.client.is_connected:
             raise away()
+        if not self._ensured and time.monotonic() - self._ensured_at > _ENSURE_AGAIN_AFTER:
+            try:
+                with insisting(_WITHIN):
+                    await self._ensure()
+            except TimeoutError as exc:
+                raise away() from exc
+        if not self._ensured:
+            raise away()
         left = max(1, math.ceil(record.until - time.time()))
         headers = {_EXPECTED: str(expected), _TTL: str(left)}
         subject = subjects.call_claimed(tenant_id, place)
@@ -107,6 +131,9 @@ class Store:
                 return None
             if exc.err_code == _NO_ROOM:
                 raise Full from exc
+            raise away() from exc
+        except NoStreamResponseError as exc:
+            self._ensured, self._ensured_at = False, -math.inf
             raise away() from exc
         except (TimeoutError, nats.errors.Error, OSError) as exc:
             raise Uncertain from exc

@@ -11,7 +11,7 @@ from omnix_gateway.chat import convert
 from omnix_gateway.chat.sse import DONE, Encoder
 from omnix_gateway.clients import Started
 from omnix_gateway.http.exchange import Exchange, Headers, Send, reply
-from omnix_gateway.routes.answered import answered_by, cost, header_text
+from omnix_gateway.routes.answered import REPLAYED, answered_by, cost, header_text
 from omnix_gateway.routes.events import begin_events
 from omnix_gateway.streaming.assembly import Opening
 
@@ -71,4 +71,6 @@ def headers_of(exchange: Exchange, answered: convert.CompleteResponse | Started)
     if exchange.cached is not None:
         headers += exchange.cached.headers
     headers += exchange.limits
+    if exchange.replayed:
+        headers.append(REPLAYED)
     return headers

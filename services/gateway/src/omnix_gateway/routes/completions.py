@@ -14,7 +14,9 @@ from omnix_kit.ids import uuid7
 
 from omnix_gateway import metrics
 from omnix_gateway.authentication import Authenticator
+from omnix_gateway.caching.cache import bypassed
 from omnix_gateway.caching.completions import Lead
+from omnix_gateway.caching.wishes import Wish
 from omnix_gateway.chat import convert, translate
 from omnix_gateway.chat.content.convert import put_fetched
 from omnix_gateway.chat.content.fetching import Fetching
@@ -37,13 +39,15 @@ from omnix_gateway.http.wire import WIRE
 from omnix_gateway.identity import Identity
 from omnix_gateway.limits.admission import Admission, Limits
 from omnix_gateway.limits.convert import expected_of_completion
-from omnix_gateway.policies import CANCEL, OnDisconnect, on_disconnect
+from omnix_gateway.policies import CANCEL, CONTINUE, OnDisconnect, on_disconnect
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT, models, timeout
 from omnix_gateway.routes.answered import left
 from omnix_gateway.routes.cached import Asked, CachedCompletions
 from omnix_gateway.routes.completed import ID_PREFIX, headers_of, tell
 from omnix_gateway.routes.events import Client, begin_events, send_events
+from omnix_gateway.routes.keyed import KeyedCall
+from omnix_gateway.routes.keyed_completions import KeyedCompletions
 from omnix_gateway.routes.posted import answer_posted
 from omnix_gateway.streaming.streams import OpenStream, Streams
 
@@ -65,6 +69,7 @@ class Completions:
     fetching: Fetching
     cached: CachedCompletions
     limits: Limits
+    keyed: KeyedCompletions
 
     def route(self) -> ASGIRouteHandler:
         """A bare ASGI handler: this is the hot path, and nothing that Litestar adds to it is needed."""
@@ -81,41 +86,65 @@ class Completions:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: Identity) -> None:
         exchange = exchange_of(scope)
         with self.bodies.in_hand() as in_hand:
-            request = self._request(await in_hand.read(scope, receive, media=True))
+            body = await in_hand.read(scope, receive, media=True)
+            request = self._request(body)
             exchange.completion_id = uuid7()
             exchange.model = models(request.model, request.models)[0]
             within = timeout(header(scope, TIMEOUT.encode()), request.timeout)
-            policy = _policy(header(scope, ON_DISCONNECT.encode()), identity) if request.stream else None
+            key = self.keyed.key(scope)
+            policy = _policy(scope, identity, CANCEL if key is None else CONTINUE) if request.stream else None
             wish = self.cached.cache.wish(scope, request.cache)
             media = Media(self.media)
             proto = convert.request_to_proto(request, media)
-            admission: Admission | None = None
-            slices = await self.limits.of(identity)
-            if slices:
-                expected = expected_of_completion(proto, self.limits.assumed)
-                admission = await self.limits.admit(exchange, slices, (proto.model, *proto.fallback_models), expected)
-            try:
-                if media.sought:
-                    with WhileConnected(scope):
-                        await self._fetch(media, identity, proto, in_hand)
+            asked = Asked(scope, send, exchange, identity, proto, policy, _include_usage(request), within)
+            if key is None:
+                await self._make(asked, request, media, in_hand, wish, None)
+            else:
                 if wish is not None:
-                    include_usage = _include_usage(request)
-                    asked = Asked(scope, send, exchange, identity, proto, policy, include_usage, within)
-                    stream = partial(
-                        self._stream, scope, send, identity, request, proto, policy or CANCEL, within, admission
+                    bypassed(exchange)
+                make = partial(self._make, asked, request, media, in_hand, None)
+                await self.keyed.answer(asked, key, request, len(body), make)
+
+    async def _make(
+        self,
+        asked: Asked,
+        request: ChatRequest,
+        media: Media,
+        in_hand: Body,
+        wish: Wish | None,
+        lead: KeyedCall | None,
+    ) -> None:
+        """Make the call and answer with what comes of it.
+
+        :param lead: makes the call in place of router and streams.
+        """
+        scope, send, exchange, identity, proto = asked.scope, asked.send, asked.exchange, asked.identity, asked.request
+        policy, within = asked.policy, asked.within
+        admission: Admission | None = None
+        slices = await self.limits.of(identity)
+        if slices:
+            expected = expected_of_completion(proto, self.limits.assumed)
+            admission = await self.limits.admit(exchange, slices, (proto.model, *proto.fallback_models), expected)
+        try:
+            if media.sought:
+                with WhileConnected(scope):
+                    await self._fetch(media, identity, proto, in_hand)
+            if wish is not None:
+                stream = partial(
+                    self._stream, scope, send, identity, request, proto, policy or CANCEL, within, admission
+                )
+                await self.cached.answer(asked, wish, stream)
+            elif policy is not None:
+                await self._stream(scope, send, identity, request, proto, policy, within, admission, lead)
+            else:
+                with WhileConnected(scope):
+                    response = await (lead or self.router).complete(
+                        exchange.completion_id, identity.caller, proto, left(within, exchange)
                     )
-                    await self.cached.answer(asked, wish, stream)
-                elif policy is not None:
-                    await self._stream(scope, send, identity, request, proto, policy, within, admission)
-                else:
-                    with WhileConnected(scope):
-                        response = await self.router.complete(
-                            exchange.completion_id, identity.caller, proto, left(within, exchange)
-                        )
-                        await tell(send, exchange, response)
-            finally:
-                if slices:
-                    self.limits.settle(admission, exchange, proto.model)
+                    await tell(send, exchange, response)
+        finally:
+            if slices:
+                self.limits.settle(admission, exchange, proto.model)
 
     def _request(self, body: bytes | bytearray) -> ChatRequest:
         request = decode(body, _decoder, self.json_depth)
@@ -137,9 +166,9 @@ class Completions:
         policy: OnDisconnect,
         within: timedelta | None,
         admission: Admission | None,
-        lead: Lead | None = None,
+        lead: Lead | KeyedCall | None = None,
     ) -> None:
-        """:param lead: others may share the answer; it begins and ends the call in place of router and streams."""
+        """:param lead: the call is not this request's alone; it begins and ends it in place of router and streams."""
         exchange = exchange_of(scope)
         completion_id = exchange.completion_id
         streams = self.streams
@@ -197,8 +226,9 @@ class Completions:
         return await send_events(stream.reader, client)
 
 
-def _policy(wish: str | None, identity: Identity) -> OnDisconnect:
-    return on_disconnect(wish) if wish is not None else identity.on_disconnect or CANCEL
+def _policy(scope: Scope, identity: Identity, usual: OnDisconnect) -> OnDisconnect:
+    wish = header(scope, ON_DISCONNECT.encode())
+    return on_disconnect(wish) if wish is not None else identity.on_disconnect or usual
 
 
 def _include_usage(request: ChatRequest) -> bool:

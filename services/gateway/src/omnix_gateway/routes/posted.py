@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from omnix_kit.errors import OmnixError
 
 from omnix_gateway.authentication import Authenticator
-from omnix_gateway.errors import invalid
+from omnix_gateway.errors import NO_RETRY, invalid
 from omnix_gateway.http.exchange import Exchange, Headers, Receive, Scope, Send, exchange_of, reply, reply_error
 from omnix_gateway.identity import Identity, Role
+from omnix_gateway.routes.answered import REPLAYED
 
 Work = Callable[[Scope, Receive, Send, Identity], Awaitable[None]]
 
@@ -45,4 +46,6 @@ def _headers(exchange: Exchange, id_prefix: bytes) -> Headers:
         headers.append((b"x-omnix-completion-id", id_prefix + exchange.completion_id.encode()))
     headers.append((b"openai-processing-ms", b"%d" % exchange.milliseconds))
     headers += exchange.limits
+    if exchange.replayed:
+        headers += (REPLAYED, NO_RETRY)
     return headers
