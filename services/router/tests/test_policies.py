@@ -63,7 +63,17 @@ TABLE = {
         [failed(0, DOWN), TOO_LONG, failed(0, Reason.PROVIDER_DEPARTED)], Try(1), windows=(300, 100, 200), limits=MANY
     ),
     "the beginning refused is no try of the same": Row([REFUSED, failed(0, LIMITED, 2)], Try(0, 2 * SECOND)),
-    "the beginning refused at the last attempt gives up": Row([failed(0, DOWN), failed(0, DOWN), REFUSED], GiveUp()),
+    "the beginning refused counts for no attempt": Row([failed(1, DOWN), failed(1, DOWN), REFUSED], Try(0)),
+    "the answer begun anew is the last attempt": Row(
+        [failed(1, DOWN), failed(1, DOWN), REFUSED, failed(0, SILENT)], GiveUp()
+    ),
+    "the beginning refused after the last attempt": Row(
+        [failed(1, DOWN), failed(1, DOWN), failed(0, DOWN), REFUSED], GiveUp()
+    ),
+    "the beginning refused with no time left": Row([failed(1, DOWN), REFUSED], GiveUp(), remaining=timedelta(0)),
+    "the beginning refused with no budget left": Row(
+        [failed(1, DOWN), REFUSED], GiveUp(out_of_budget=True), affordable=False
+    ),
     "departed goes on": Row([failed(0, DOWN), failed(0, Reason.PROVIDER_DEPARTED)], Try(1)),
     "reset before the first content": Row([failed(0, Reason.PROVIDER_CUT)], Try(0, PAUSE)),
     "malformed before the first content": Row([failed(0, Reason.PROVIDER_MALFORMED)], Try(0, PAUSE)),

@@ -37,6 +37,9 @@ attempts = 2
 targets = ["openai/first", "other/second", "other/third"]
 attempts = 5
 
+[routes.back]
+targets = ["other/second", "openai/able"]
+
 [routes.hurried]
 targets = ["openai/first", "other/second"]
 deadline = "1s"
@@ -157,6 +160,19 @@ async def test_prefix_that_is_refused_is_followed_by_a_restart_at_the_same_targe
     assert (word.next_attempt, word.count) == (3, 1)
     assert [continuation_of(call).kind for call in openai.calls[1:]] == [PREFIX, RESTART]
     assert other.calls == []
+
+
+async def test_target_that_refuses_a_prefix_is_no_worse_than_one_that_is_given_none(
+    router: Router, scene: Scene, openai: FakeAdapter, other: FakeAdapter
+) -> None:
+    """The route's three attempts are used up but for one, and that one is first refused for the prefix."""
+    other.script = [scene.says("Hello"), fail(Reason.PROVIDER_CUT)]
+    openai.script = [fail(Reason.UNSUPPORTED_PARAMETER, status=400), scene.says("!")]
+    completion_id, _ = await begun(router, "back")
+    await scene.end(other.calls[0], 1, CUT)
+    word = await scene.hears(completion_id, 1)
+    assert (word.next_attempt, word.count) == (4, 1)
+    assert [continuation_of(call).kind for call in openai.calls] == [PREFIX, RESTART]
 
 
 async def test_tool_calls_are_told_and_never_continued_as_text(

@@ -19,7 +19,8 @@ a plugin failed without which nothing is answered         the caller
 400, content refused, anything else the caller must mend  the caller
 ========================================================  ==========================================================
 
-An attempt that broke off after its first content is a failure like any other.
+An attempt that broke off after its first content is a failure like any other. One that did not take the beginning of an
+answer counts for no attempt: its target is as good as one that is never given a beginning.
 """
 
 from collections.abc import Sequence, Set
@@ -100,6 +101,7 @@ class Limits:
     """How far the router goes for one completion."""
 
     attempts: int = 3
+    """Those apart that did not take the beginning of an answer: each is followed by one that does."""
     affordable_delay: timedelta = timedelta(seconds=5)
     """The longest ``Retry-After`` that is waited for."""
     shortest_pause: timedelta = timedelta(milliseconds=100)
@@ -161,7 +163,8 @@ def _step(
 ) -> Try | GiveUp:
     last = failures[-1]
     kind = last.kind
-    if len(failures) >= limits.attempts or remaining <= timedelta(0) or kind is Kind.FINAL:
+    made = sum(failure.kind is not Kind.ANEW for failure in failures)
+    if made >= limits.attempts or remaining <= timedelta(0) or kind is Kind.FINAL:
         return GiveUp()
     if kind is Kind.ANEW and last.target not in barred:
         return Try(last.target)
