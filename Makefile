@@ -49,9 +49,9 @@ format: setup ## Format the code and mend what can be mended
 
 .PHONY: types
 types: setup ## Check types
-	$(BIN)/mypy $(filter-out libs/protos/src,$(wildcard libs/*/src services/*/src)) tests scripts
+	$(BIN)/mypy $(filter-out libs/protos/src,$(wildcard libs/*/src services/*/src examples/*/src)) tests scripts
 	@# The packages' tests share module names, such as conftest, so each folder is a run of its own.
-	set -e; for tests in $(wildcard libs/*/tests services/*/tests); do $(BIN)/mypy $$tests; done
+	set -e; for tests in $(wildcard libs/*/tests services/*/tests examples/*/tests); do $(BIN)/mypy $$tests; done
 
 .PHONY: contracts
 contracts: setup ## Write down the contracts as they are now, after adding to them
