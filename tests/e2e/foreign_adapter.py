@@ -146,6 +146,7 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
         await self._admit(context)
         attempt, asked = request.attempt, request.request
         await self._check(attempt, asked, context)
+        await self._refuse_plugins(request, context)
         event = self._opened(attempt, asked, streamed=False)
         words: list[str] = []
         try:
@@ -169,6 +170,7 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
     ) -> wire.StartCompletionResponse:
         await self._admit(context)
         await self._check(request.attempt, request.request, context)
+        await self._refuse_plugins(request, context)
         if request.continuation.kind == wire.Continuation.KIND_PREFIX:
             await self._abort(context, Failure("UNSUPPORTED_PARAMETER", "Acme continues no text.", "continuation"))
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -321,6 +323,13 @@ class Adapter(provider_service_pb2_grpc.ProviderServiceServicer):
             await self._abort(context, Failure("SHUTTING_DOWN", "The adapter is being stopped."))
         if self.events.qsize() + len(self.running) >= MOST_EVENTS:
             await self._abort(context, Failure("OVERLOADED", "Usage cannot be recorded at the moment."))
+
+    async def _refuse_plugins(
+        self, request: wire.CompleteRequest | wire.StartCompletionRequest, context: grpc.aio.ServicerContext
+    ) -> None:
+        """Whoever passes them over tells what the operator wants nobody to read."""
+        if request.plugins:
+            await self._abort(context, Failure("UNSUPPORTED_PARAMETER", "Acme knows no plugins.", "plugins"))
 
     async def _abort(self, context: grpc.aio.ServicerContext, failure: Failure) -> None:
         details = (("grpc-status-details-bin", failure.to_status().SerializeToString()),)
