@@ -40,8 +40,9 @@ from omnix_provider.types import Attempt, AttemptPurpose, CompletionRequest, Emb
 
 _log = logging.getLogger(__name__)
 
-_GATHER = 0.01
-"""Seconds in which ended attempts gather, so that their events go out together."""
+_GATHER = 0.03
+"""Seconds after a publish in which the events of ended attempts gather, so that they go out together. The first after
+a quiet time waits for nothing."""
 _AT_ONCE = 512
 _AWAY_FOR = 1.0
 """After a failed publish, seconds in which events go to the spool without trying."""
@@ -185,7 +186,6 @@ class Meter:
         """Bring the events of ended attempts to safety, batch by batch."""
         while True:
             await self._ended.wait()
-            await asyncio.sleep(_GATHER)
             self._publishing = True
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
             unsafe = {closed.slot: closed for closed in batch}
@@ -203,6 +203,7 @@ class Meter:
             if not self._waiting:
                 self._ended.clear()
                 self._safe.set()
+            await asyncio.sleep(_GATHER)
 
     async def _bring_to_safety(self, unsafe: dict[int, Closed]) -> None:
         """Takes out what is safe, and frees its slot."""
