@@ -158,7 +158,8 @@ class Limits:
         if not counted:
             return None
         wanted = [(slice, self._amount(slice, names, expected)) for slice in counted]
-        ends = time.monotonic() + self._wait
+        began = time.monotonic()
+        ends = began + self._wait
         while True:
             now = time.monotonic()
             try:
@@ -168,6 +169,9 @@ class Limits:
             if lacking is None:
                 return Admission(taken, expected)
             slice, amount = lacking
+            if now >= ends and self._leases.answered_at > began:  # others were quicker
+                metrics.LIMITED.labels(slice.limit.kind.value).inc()
+                raise refusal(slice, amount, models[0], now)
             if self._leases.is_away or now >= ends:
                 return self._unchecked(wanted, expected)
             await self._leases.more(slice, amount, ends - now)
@@ -280,8 +284,7 @@ class Limits:
         )
         if any(slice.limit.kind.is_cost for slice in slices):
             await self._prices.known(self._wait)
-        until = tenant.until if tenant.until > now else now + _AGAIN_AFTER
-        self._applied[identity.key_id] = _Applied(identity, slices, until)
+        self._applied[identity.key_id] = _Applied(identity, slices, tenant.until)
         self._applied.move_to_end(identity.key_id)
         while len(self._applied) > self._size:
             self._applied.popitem(last=False)

@@ -80,8 +80,8 @@ def asks_to_proto(gateway_id: str, asks: Iterable[tuple[Slice, Ask]]) -> service
                 limit_id=slice.limit.limit_id,
                 subject_id=slice.subject_id,
                 window=ask.window,
-                spent=ask.spent,
-                reserved=ask.reserved,
+                spent=max(0, ask.spent),
+                reserved=max(0, ask.reserved),
                 need=ask.need,
                 want=ask.want,
             )

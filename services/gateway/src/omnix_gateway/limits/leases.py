@@ -37,6 +37,8 @@ class Leases:
         self._wake = asyncio.Event()
         self._next: asyncio.Future[None] | None = None
         self._away_until = 0.0
+        self.answered_at = 0.0
+        """When usage-metering answered last."""
 
     def use(self, slice: Slice) -> None:
         """Something was taken of it."""
@@ -104,6 +106,7 @@ class Leases:
             self._away_until = time.monotonic() + _AWAY_FOR
             return
         self._away_until = 0.0
+        self.answered_at = time.monotonic()
         metrics.LEASES.labels("answered").inc()
         for (slice, ask), grant in zip(asks, grants, strict=True):
             if grant.version == 0:

@@ -55,6 +55,7 @@ class Slice:
         "_needed",
         "_refused",
         "_refused_until",
+        "_told",
         "available",
         "exhausted",
         "expires",
@@ -90,6 +91,7 @@ class Slice:
         self._needed = 0
         self._refused = 0
         self._refused_until = -math.inf
+        self._told = (0, 0)
 
     def take(self, amount: int, now: float) -> Taken:
         """Use so much, of requests at once; of the others it is reserved until it is settled."""
@@ -141,13 +143,14 @@ class Slice:
 
     def is_idle(self) -> bool:
         """Whether there is nothing to tell, to give back or to ask for."""
-        return not (self._demand or self._needed or self.reserved or self.left > 0)
+        told = (self.spent, self.reserved) == self._told
+        return told and not (self._demand or self._needed or self.reserved or self.left > 0)
 
     def ask(self) -> Ask:
         """What to ask for now; what is demanded from then on counts for the next time."""
         largest = -(-self.limit.amount // _LARGEST_PART) if self._demand or self._needed else 0
         want = self._needed + max(2 * self._demand, largest)
-        asked = Ask(self.window, max(0, self.spent), max(0, self.reserved), self._need, want)
+        asked = Ask(self.window, self.spent, self.reserved, self._need, want)
         self._demand //= 2
         self._need = self._needed = 0
         return asked
@@ -159,8 +162,10 @@ class Slice:
                 self.generation += 1
                 self.spent = self.reserved = self._demand = 0
             self.window = grant.window
+            self._told = (0, 0)
             since = 0
         else:
+            self._told = (asked.spent, asked.reserved)
             since = self.spent + self.reserved - asked.spent - asked.reserved
         self.left = grant.granted - since
         self.low = grant.granted // 2
