@@ -27,6 +27,8 @@ from omnix_kit.testing import NatsServer, eventually, free_port, nats_server
 from omnix_usage_metering.convert import entries_from_wire
 from omnix_usage_metering.entries import Entry
 
+from .stores import is_ferretdb, mongodb_server, store, store_url  # type: ignore[import-not-found] # noqa: F401 # fixtures
+
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

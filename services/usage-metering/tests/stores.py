@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from omnix_kit.testing import free_port
+from omnix_store import Store, open_store
 from pymongo import MongoClient
 
 _NAMED = "OMNIX_TEST_MONGODB_URL"
@@ -62,3 +64,33 @@ def database(server: str) -> Iterator[str]:
     if _NAMED in os.environ:  # the others end with the session
         with MongoClient[dict[str, object]](url) as client:
             client.drop_database(client.get_default_database().name)
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mongodb(tmp_path_factory.mktemp("mongodb")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite://{tmp_path}/ledger.db"
+        return
+    with database(request.getfixturevalue("mongodb_server")) as url:
+        yield url
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    async with open_store(store_url, timeout=timedelta(seconds=20)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def is_ferretdb(store_url: str) -> bool:
+    """Whether the server says it is FerretDB, whose gaps are named where they matter."""
+    if store_url.startswith("sqlite"):
+        return False
+    with MongoClient[dict[str, object]](store_url, serverSelectionTimeoutMS=5000) as client:
+        return "ferretdbVersion" in client.admin.command("buildInfo")

@@ -1,8 +1,6 @@
 """Which entries a page and a total have, by every dimension, on both stores."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,38 +10,16 @@ from omnix.usage.v1.usage_pb2 import UsageRecorded
 from omnix_kit.convert import timestamp
 from omnix_kit.errors import CallerError
 from omnix_kit.usage.events import Outcome
-from omnix_store import Store, open_store
+from omnix_store import Store
 from omnix_usage_metering import repository
 from omnix_usage_metering.entries import Filter, Label, Mode, Operation
 from omnix_usage_metering.ledger import Ledger
 from omnix_usage_metering.repository import Repository
 
 from .conftest import START, entry_from_wire, event  # type: ignore[import-not-found] # mypy names no module with a hyphen
-from .stores import database, mongodb  # type: ignore[import-not-found] # the same
 
 NOW = datetime(2026, 11, 22, 13, tzinfo=UTC)
 SUBJECT = "omnix.v1.usage.recorded.default"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mongodb(tmp_path_factory.mktemp("mongodb")) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "mongodb"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite://{tmp_path}/ledger.db"
-        return
-    with database(request.getfixturevalue("server")) as url:
-        yield url
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    async with open_store(store_url, timeout=timedelta(seconds=20)) as opened:
-        yield opened
 
 
 @pytest.fixture

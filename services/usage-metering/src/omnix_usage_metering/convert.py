@@ -6,14 +6,15 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from omnix.common.v1 import caller_pb2
 from omnix.completion.v1 import completion_pb2
 from omnix.usage.v1 import usage_pb2, usage_service_pb2
-from omnix_kit.convert import datetime_from, timestamp
+from omnix_kit.convert import datetime_from, price_to_proto, timestamp
 from omnix_kit.durable.errors import Unreadable
 from omnix_kit.usage.convert import Checked, events_from_wire
 from omnix_kit.usage.events import Outcome
 
-from omnix_usage_metering.entries import Entry, Filter, Label, Line, Mode, ModelTotal, Operation, Purpose
+from omnix_usage_metering.entries import Entry, Filter, Former, Label, Line, Mode, ModelTotal, Operation, Purpose
 from omnix_usage_metering.errors import invalid
 
 _PURPOSES: Mapping["usage_pb2.Purpose.ValueType", Purpose] = MappingProxyType(
@@ -136,11 +137,32 @@ def _bound(message: Timestamp, name: str) -> datetime:
 
 
 def line_to_proto(line: Line) -> usage_pb2.UsageEntry:
+    rating = line.rating
     return usage_pb2.UsageEntry(
         event=usage_pb2.UsageRecorded.FromString(line.event),
-        cost_micros=line.cost_micros,
-        currency=line.currency,
+        cost_micros=rating.cost_micros,
+        currency=rating.currency,
         record_time=timestamp(line.record_time),
+        billed_micros=rating.billed_micros,
+        billed_currency=rating.billed_currency,
+        rule_id=rating.rule_id,
+        rated_price=None if line.price is None else price_to_proto(line.price),
+        former_ratings=[_former_to_proto(former) for former in line.former],
+    )
+
+
+def _former_to_proto(former: Former) -> usage_pb2.UsageRating:
+    rating = former.rating
+    return usage_pb2.UsageRating(
+        cost_micros=rating.cost_micros,
+        currency=rating.currency,
+        billed_micros=rating.billed_micros,
+        billed_currency=rating.billed_currency,
+        rule_id=rating.rule_id,
+        rated_price=None if former.price is None else price_to_proto(former.price),
+        rate_time=timestamp(former.rate_time),
+        replace_time=timestamp(former.replace_time),
+        replacer=caller_pb2.Caller(user_id=former.user_id, key_id=former.key_id),
     )
 
 
@@ -154,4 +176,6 @@ def total_to_proto(total: ModelTotal) -> usage_service_pb2.UsageTotal:
         output_tokens=total.output_tokens,
         cost_micros=total.cost_micros,
         purpose=None if total.purpose is None else _PURPOSES_TO_PROTO[total.purpose],
+        billed_micros=total.billed_micros,
+        billed_currency=total.billed_currency,
     )

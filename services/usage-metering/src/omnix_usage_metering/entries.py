@@ -1,12 +1,15 @@
 """What one line of the ledger says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from omnix_kit.money import Price, Tokens, cost_micros
+from omnix_kit.money import Price, Tokens
 from omnix_kit.usage.events import Certainty, Outcome
+
+from omnix_usage_metering.pricing.rules import Rating, Rule, rate
 
 
 class Purpose(StrEnum):
@@ -71,13 +74,20 @@ class Entry:
     """The event as it came, with what the ledger only passes on."""
     record_time: datetime
 
+    rule: Rule | None = None
+    """By which it is billed; None bills the cost."""
+
+    @property
+    def rating(self) -> Rating:
+        return rate(self.tokens, self.price, self.rule)
+
     @property
     def cost_micros(self) -> int | None:
-        return None if self.price is None else cost_micros(self.tokens, self.price)
+        return self.rating.cost_micros
 
     @property
     def currency(self) -> str:
-        return "" if self.price is None else self.price.currency
+        return self.rating.currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +118,57 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """How an entry was rated until somebody rated it again."""
+
+    rating: Rating
+    price: Price | None
+    """None for the event's own."""
+    rate_time: datetime
+    replace_time: datetime
+    user_id: str
+    """Who replaced it."""
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """An entry as a query gives it."""
 
     event: bytes
-    cost_micros: int | None
-    currency: str
+    rating: Rating
+    price: Price | None
+    """By which it is rated; None for the event's own."""
+    former: Sequence[Former]
+    """Oldest first."""
     record_time: datetime
+
+    @property
+    def cost_micros(self) -> int | None:
+        return self.rating.cost_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """An entry as rating it again sees it."""
+
+    attempt_id: str
+    tenant_id: str
+    provider: str
+    model: str
+    tokens: Tokens
+    price: Price | None
+    """By which it is rated."""
+    is_repriced: bool
+    """The price is not the event's own."""
+    rating: Rating
+    start_time: datetime
+    rate_time: datetime
+    former: Sequence[Mapping[str, Any]]
+    """As they are stored."""
+    certainty: int
+    revision: int | None
+    """How often it was rated again; None for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +177,9 @@ class ModelTotal:
     model: str
     currency: str
     purpose: Purpose | None
+    billed_currency: str
     attempts: int
     input_tokens: int
     output_tokens: int
     cost_micros: int
+    billed_micros: int

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from omnix_kit.usage.events import Certainty
 
 from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal
 from omnix_usage_metering.errors import invalid, store_errors
+from omnix_usage_metering.pricing.rules import Book
 from omnix_usage_metering.repository import Repository
 
 _PAGE = 100
@@ -25,15 +27,24 @@ class Recorded(StrEnum):
     DUPLICATE = "duplicate"
 
 
+Books = Callable[[str], Awaitable[Book]]
+"""The price rules of a tenant."""
+
+
 class Ledger:
-    def __init__(self, repository: Repository) -> None:
+    """Without ``books`` everything is billed at its cost."""
+
+    def __init__(self, repository: Repository, books: Books | None = None) -> None:
         self._repository = repository
+        self._books = books
 
     async def record(self, entries: Sequence[Entry]) -> list[Recorded]:
         """Write the entries; when this returns they are durable. Doing it again changes nothing.
 
         :raises StoreError: when some may not have been written.
         """
+        if self._books is not None:
+            entries = await _billed(entries, self._books)
         added = await self._repository.add(entries)
         recorded = [Recorded.WRITTEN] * len(entries)
         known = [at for at, new in enumerate(added) if not new]
@@ -66,3 +77,9 @@ class Ledger:
 def _check(wanted: Filter) -> None:
     if not wanted.tenant_id:
         raise invalid("filter.tenant_id", "filter.tenant_id is missing.")
+
+
+async def _billed(entries: Sequence[Entry], books: Books) -> list[Entry]:
+    known = {tenant_id: await books(tenant_id) for tenant_id in {entry.tenant_id for entry in entries}}
+    rules = [known[entry.tenant_id].rule_for(entry.provider, entry.model, entry.start_time) for entry in entries]
+    return [entry if rule is None else replace(entry, rule=rule) for entry, rule in zip(entries, rules, strict=True)]

@@ -21,6 +21,10 @@ from omnix_usage_metering import metrics
 from omnix_usage_metering.entries import Filter, ModelTotal
 from omnix_usage_metering.handlers import SERVICE, bookkeeping
 from omnix_usage_metering.ledger import Ledger
+from omnix_usage_metering.pricing.pricing import Pricing
+from omnix_usage_metering.pricing.repository import Repository as PricingRepository
+from omnix_usage_metering.pricing.rerating import Rerating
+from omnix_usage_metering.pricing.servicer import register as register_pricing
 from omnix_usage_metering.quotas.handlers import words
 from omnix_usage_metering.quotas.limits import Subject
 from omnix_usage_metering.quotas.quotas import Quotas
@@ -46,7 +50,9 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             store = await stack.enter_async_context(open_store(settings.store, timeout=_STORE_WITHIN))
         except StoreError as exc:
             raise ConfigurationError(f"OMNIX_STORE_URL: {exc}") from exc
-        ledger = Ledger(Repository(store))
+        pricing = Pricing(PricingRepository(store), _now)
+        repository = Repository(store)
+        ledger = Ledger(repository, pricing.book)
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
         messaging.at_connection(lambda: streams.ensure(messaging.jetstream, streams.USAGE))
         messaging.at_connection(lambda: dead.ensure(messaging))
@@ -60,8 +66,9 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         def services(server: grpc.aio.Server) -> None:
             register(ledger)(server)
             register_quotas(quotas, _now)(server)
+            register_pricing(pricing, Rerating(repository, pricing, _now), _now)(server)
 
-        names = ["omnix.usage.v1.UsageService", "omnix.usage.v1.QuotaService"]
+        names = [f"omnix.usage.v1.{name}Service" for name in ("Usage", "Quota", "Pricing")]
         await stack.enter_async_context(grpc_server(settings, readiness, names, services))
         handler = Handler(bookkeeping(ledger, _now), messaging)
         await stack.enter_async_context(consuming(Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle)))

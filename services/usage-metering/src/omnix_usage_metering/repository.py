@@ -1,21 +1,26 @@
 """The ledger as it is stored: one document an attempt, its id the attempt's. The tenant is part of every query."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from omnix_kit.money import Price, Rates
-from omnix_store import Change, Document, Range, Store, Totals, Where
+from omnix_kit.caller import Caller
+from omnix_kit.money import Price
+from omnix_store import Change, Document, Range, Store, Total, Totals, Where
 
-from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose, Rated
 from omnix_usage_metering.looking import INDEXES, everything, looking
+from omnix_usage_metering.prices import price_to_document
+from omnix_usage_metering.pricing.rules import Rating
+from omnix_usage_metering.ratings import REPRICED, former_to_document, line_of, rated_of, rating_to_document
 
 _AT_ONCE = 1000
 _MOST_LOOKED_AT = 10_000
 _NEWEST_FIRST = ("-start_time",)
 _BY_MODEL = Totals(
-    group_by=("provider", "model", "currency", "purpose"), sum=("input_tokens", "output_tokens", "cost_micros")
+    group_by=("provider", "model", "currency", "purpose", "billed_currency"),
+    sum=("input_tokens", "output_tokens", "cost_micros", "billed_micros"),
 )
 
 
@@ -40,9 +45,41 @@ class Repository:
             "tenant_id": entry.tenant_id,
             "certainty": Range(lt=entry.certainty.value),
         }
-        return await self._entries.update(where, Change(set=fields)) is not None
+        return await self._entries.update(where, Change(set=fields, unset=(REPRICED,))) is not None
 
     async def page(self, wanted: Filter, size: int, token: str) -> tuple[list[Line], str | None]:
+        """Entries, newest first, and the token of the next page."""
+        found, following = await self._page(wanted, size, token)
+        return [line_of(document) for document in found], following
+
+    async def rated_page(self, wanted: Filter, size: int, token: str) -> tuple[list[Rated], str | None]:
+        """The same, to be rated again."""
+        found, following = await self._page(wanted, size, token)
+        return [rated_of(document) for document in found], following
+
+    async def rated(self, tenant_id: str, attempt_id: str) -> Rated | None:
+        found = await self._entries.get(attempt_id)
+        return None if found is None or found["tenant_id"] != tenant_id else rated_of(found)
+
+    async def rate(self, entry: Rated, rating: Rating, price: Price | None, author: Caller, now: datetime) -> bool:
+        """Give the entry another rating, and keep the former one; False when it changed since it was read."""
+        where: Where = {
+            "id": entry.attempt_id,
+            "tenant_id": entry.tenant_id,
+            "certainty": entry.certainty,
+            "revision": entry.revision,
+        }
+        fields = {
+            **rating_to_document(rating),
+            "price": None if price is None else price_to_document(price),
+            REPRICED: entry.is_repriced or price != entry.price,
+            "rate_time": now,
+            "revision": (entry.revision or 0) + 1,
+            "former": [*entry.former, former_to_document(entry, author, now)],
+        }
+        return await self._entries.update(where, Change(set=fields)) is not None
+
+    async def _page(self, wanted: Filter, size: int, token: str) -> tuple[list[Document], str | None]:
         """Entries, newest first, and the token of the next page.
 
         There may be fewer than asked for before the last page: no more than ``_MOST_LOOKED_AT`` are looked at.
@@ -61,23 +98,44 @@ class Repository:
             looked_at += len(page.documents)
             limit, token = _AT_ONCE, page.next_page_token or ""
             if not token or len(fitting) == size or looked_at >= _MOST_LOOKED_AT:
-                return [_line(document) for document in fitting], token or None
+                return fitting, token or None
 
     async def totals(self, wanted: Filter) -> list[ModelTotal]:
-        found = await self._entries.totals(_BY_MODEL, everything(wanted))
-        return [
-            ModelTotal(
-                provider=str(total.group["provider"]),
-                model=str(total.group["model"]),
-                currency=str(total.group["currency"]),
-                purpose=None if total.group["purpose"] is None else Purpose(str(total.group["purpose"])),
-                attempts=total.count,
-                input_tokens=int(total.sum["input_tokens"]),
-                output_tokens=int(total.sum["output_tokens"]),
-                cost_micros=int(total.sum["cost_micros"]),
-            )
-            for total in found
-        ]
+        totals: dict[tuple[object, ...], ModelTotal] = {}
+        for found in await self._entries.totals(_BY_MODEL, everything(wanted)):
+            total = _total(found)
+            key = (total.provider, total.model, total.currency, total.purpose, total.billed_currency)
+            totals[key] = total if key not in totals else _sum(totals[key], total)
+        return list(totals.values())
+
+
+def _total(found: Total) -> ModelTotal:
+    currency, billed_currency = str(found.group["currency"]), found.group["billed_currency"]
+    cost = int(found.sum["cost_micros"])
+    return ModelTotal(
+        provider=str(found.group["provider"]),
+        model=str(found.group["model"]),
+        currency=currency,
+        purpose=None if found.group["purpose"] is None else Purpose(str(found.group["purpose"])),
+        # Entries of earlier versions have no more than their cost, and are billed at that.
+        billed_currency=currency if billed_currency is None else str(billed_currency),
+        attempts=found.count,
+        input_tokens=int(found.sum["input_tokens"]),
+        output_tokens=int(found.sum["output_tokens"]),
+        cost_micros=cost,
+        billed_micros=cost if billed_currency is None else int(found.sum["billed_micros"]),
+    )
+
+
+def _sum(one: ModelTotal, other: ModelTotal) -> ModelTotal:
+    return replace(
+        one,
+        attempts=one.attempts + other.attempts,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost_micros=one.cost_micros + other.cost_micros,
+        billed_micros=one.billed_micros + other.billed_micros,
+    )
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -101,9 +159,8 @@ def _document(entry: Entry) -> dict[str, Any]:
         "long_cache_write_input_tokens": entry.tokens.long_cache_write_input,
         "audio_input_tokens": entry.tokens.audio_input,
         "audio_output_tokens": entry.tokens.audio_output,
-        "cost_micros": entry.cost_micros,
-        "currency": entry.currency,
-        "price": None if price is None else _price(price),
+        **rating_to_document(entry.rating),
+        "price": None if price is None else price_to_document(price),
         "start_time": entry.start_time,
         "purpose": None if entry.purpose is None else entry.purpose.value,
         "route": entry.route,
@@ -115,27 +172,3 @@ def _document(entry: Entry) -> dict[str, Any]:
         "sandbox": entry.sandbox,
         "event": entry.event,
     }
-
-
-@lru_cache(maxsize=1024)
-def _price(price: Price) -> Mapping[str, Any]:
-    """Many entries share one; nobody changes it."""
-    return {
-        "effective_time": price.effective_time,
-        **_rates(price.rates),
-        "tiers": [{"above_input": tier.above_input, **_rates(tier.rates)} for tier in price.tiers],
-    }
-
-
-def _rates(rates: Rates) -> dict[str, Any]:
-    """Those that were given; most vendors give few."""
-    return {name: amount for name, amount in asdict(rates).items() if amount is not None}
-
-
-def _line(document: Document) -> Line:
-    return Line(
-        event=document["event"],
-        cost_micros=document["cost_micros"],
-        currency=document["currency"],
-        record_time=document["record_time"],
-    )

@@ -1,0 +1,1 @@
+"""What tenants pay: rules, credits, and rating the ledger again."""
