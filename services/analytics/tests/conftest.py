@@ -20,7 +20,7 @@ from omnix_analytics.cells import Cell
 from omnix_analytics.convert import told_from_wire
 from omnix_analytics.facts import Fact
 from omnix_analytics.keeping import Keeping
-from omnix_analytics.rollups import CellKey, Counted, cell_from_bytes, changes_of, rows_from_bytes
+from omnix_analytics.rollups import CellKey, Counted, cell_from_text, changes_of, rows_from_text
 from omnix_analytics.spans import HOUR, MINUTE, Resolution
 from omnix_kit import subjects
 from omnix_kit.convert import timestamp
@@ -86,11 +86,11 @@ async def rollups_in(url: str) -> Rollups:
         while True:
             page = await collection.find(limit=1000, page_token=token)
             for document in page.documents:
-                cells = {row.key: row.cell for row in rows_from_bytes(document["rows"])}
+                cells = {row.key: row.cell for row in rows_from_text(document["rows"])}
                 together = Cell()
                 for cell in cells.values():
                     together.merge(cell)
-                whole = cell_from_bytes(document["sum"])
+                whole = cell_from_text(document["sum"])
                 whole.costs = {
                     currency: micros for currency, micros in whole.costs.items() if currency in together.costs
                 }

@@ -14,7 +14,7 @@ from omnix_analytics.keeping import Keeping
 from omnix_analytics.questions import Answer, Dimension, Filter, Group, Plan, plan
 from omnix_analytics.rebuilding import Rebuilds
 from omnix_analytics.repository import Repository
-from omnix_analytics.rollups import cell_from_bytes, rows_from_bytes
+from omnix_analytics.rollups import cell_from_text, rows_from_text
 from omnix_analytics.spans import DAY, EPOCH, MINUTE, Resolution, Span, coarsest, cover, floor
 
 _MAX_BUCKETS: Final = 5_000
@@ -94,9 +94,9 @@ class _Sums:
             value: str = rollup["value"]
             at = EPOCH if self._bucket is None else floor(rollup["start"], self._bucket)
             if self.plan.is_whole:
-                self._add("" if self.plan.group_by is None else value, at, cell_from_bytes(rollup["sum"]))
+                self._add("" if self.plan.group_by is None else value, at, cell_from_text(rollup["sum"]))
                 continue
-            for row in rows_from_bytes(rollup["rows"]):
+            for row in rows_from_text(rollup["rows"]):
                 if self.plan.takes(value, row):
                     self._add(self.plan.group(value, row), at, row.cell)
 

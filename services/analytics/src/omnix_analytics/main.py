@@ -33,6 +33,9 @@ _STORE_WITHIN = timedelta(seconds=5)
 _BATCH = 1000
 """As many as may be in hand. A rollup is written once for all attempts of a batch, so that many cost a third each."""
 
+_GATHER = timedelta(seconds=0.5)
+"""Figures have two seconds to be shown, and a batch costs some milliseconds however few attempts are in it."""
+
 
 def main() -> NoReturn:
     run(SERVICE, Settings, serve)
@@ -72,7 +75,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         )
         await stack.enter_async_context(_running(rebuilder.run()))
         handler = Handler(counting(journal, settings.keeping, messaging, _now), messaging)
-        consumer = Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle, batch=_BATCH)
+        consumer = Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle, batch=_BATCH, gather=_GATHER)
         await stack.enter_async_context(consuming(consumer))
         yield
 

@@ -6,6 +6,7 @@ and models reads few documents, and any other is answered from those of the keys
 and a field of ``Fact``.
 """
 
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -78,10 +79,10 @@ class Counted(Struct, frozen=True, array_like=True):
 
 
 class Rollup(NamedTuple):
-    """What a document holds, as it is stored."""
+    """What a document holds, as it is stored: in base64, which is read only where it is needed."""
 
-    rows: bytes
-    sum: bytes
+    rows: str
+    sum: str
     """All cells together, for questions that tell nothing inside of the rollup apart: a tenth of the work."""
 
 
@@ -90,12 +91,16 @@ _cell_decoder = msgspec.msgpack.Decoder(Cell)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def rows_from_bytes(data: bytes) -> list[Row]:
-    return _decoder.decode(data)
+def rows_from_text(text: str) -> list[Row]:
+    return _decoder.decode(a2b_base64(text))
 
 
-def cell_from_bytes(data: bytes) -> Cell:
-    return _cell_decoder.decode(data)
+def cell_from_text(text: str) -> Cell:
+    return _cell_decoder.decode(a2b_base64(text))
+
+
+def _text(value: list[Row] | Cell) -> str:
+    return b2a_base64(_encoder.encode(value), newline=False).decode()
 
 
 def rollup_of(cells: Mapping[CellKey, Cell]) -> Rollup:
@@ -124,8 +129,8 @@ def changes_of(batch: Iterable[Counted]) -> Changes:
 
 def changed(rollup: Rollup | None, change: Mapping[CellKey, Cell]) -> Rollup:
     """Return a rollup with the change in it. The order of the rows tells nothing."""
-    cells = {} if rollup is None else {row.key: row.cell for row in rows_from_bytes(rollup.rows)}
-    whole = Cell() if rollup is None else cell_from_bytes(rollup.sum)
+    cells = {} if rollup is None else {row.key: row.cell for row in rows_from_text(rollup.rows)}
+    whole = Cell() if rollup is None else cell_from_text(rollup.sum)
     for key, cell in change.items():
         now = cells.setdefault(key if key in cells or len(cells) < MOST_CELLS else OTHERS, Cell())
         now.merge(cell)
@@ -133,7 +138,7 @@ def changed(rollup: Rollup | None, change: Mapping[CellKey, Cell]) -> Rollup:
         whole.merge(cell)
     users.settle(whole.active)
     rows = [Row(*key, cell) for key, cell in cells.items() if cell.attempts > 0]
-    return Rollup(_encoder.encode(rows), _encoder.encode(whole))
+    return Rollup(_text(rows), _text(whole))
 
 
 def _add(changes: dict[RollupKey, dict[CellKey, Cell]], fact: Fact, times: int) -> None:

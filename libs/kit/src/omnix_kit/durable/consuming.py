@@ -24,8 +24,8 @@ _ASK_FOR = 2.0
 """Seconds that one request for events stands. A request is lost with its server, so this is also how late events are
 noticed after the server came back."""
 _GATHER = timedelta(seconds=0.1)
-"""How long to let events gather after a batch that was not full. A batch costs about a millisecond whatever its size;
-a batch for each event would cost several times as much; the first event after a quiet time is not delayed."""
+"""A batch costs about a millisecond whatever its size; a batch for each event would cost several times as much; the
+first event after a quiet time is not delayed."""
 _PAUSE = timedelta(seconds=0.2)
 _MAX_PAUSE = timedelta(seconds=5)
 
@@ -36,7 +36,8 @@ Handle = Callable[[Sequence[Msg]], Awaitable[bool]]
 class Consumer:
     """``pause`` follows the first failure, twice as much each further one, up to five seconds.
 
-    ``batch`` is how many messages are taken at once, when there are so many.
+    ``batch`` is how many messages are taken at once, when there are so many; ``gather`` is how long to let them gather
+    after a batch that was not full.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Consumer:
         handle: Handle,
         pause: timedelta = _PAUSE,
         batch: int = BATCH,
+        gather: timedelta = _GATHER,
     ) -> None:
         self._messaging = messaging
         self._stream = stream
@@ -54,6 +56,7 @@ class Consumer:
         self._handle = handle
         self._pause = pause
         self._batch = batch
+        self._gather = gather
         self._handling = asyncio.Lock()
         self._subscription: JetStreamContext.PullSubscription | None = None
 
@@ -81,7 +84,7 @@ class Consumer:
             if failures:
                 await asyncio.sleep(_pause(self._pause, failures))
             elif len(batch) < self._batch:
-                await asyncio.sleep(_GATHER.total_seconds())
+                await asyncio.sleep(self._gather.total_seconds())
 
     async def stop(self, task: "asyncio.Task[None]") -> None:
         """End ``run``, after the batch in hand."""
