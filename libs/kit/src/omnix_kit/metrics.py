@@ -11,3 +11,8 @@ NATS_LOST = Counter("omnix_nats_dropped_total", "Messages that a slow subscripti
 NATS_RECONNECTED = Counter("omnix_nats_reconnects_total", "Times the NATS connection came back.")
 READY = Gauge("omnix_ready", "1 while the process has all that it needs to serve.")
 LACKING = Gauge("omnix_lacking", "1 while the process lacks this need.", ["need"])
+OLDEST = Gauge(
+    "omnix_durable_oldest_seconds",
+    "Age of the oldest message that the durable has not acknowledged; 0 when it has everything.",
+    ["durable"],
+)

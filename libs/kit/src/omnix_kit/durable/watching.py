@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import nats.errors
-from nats.js.api import ConsumerConfig, StreamConfig
+from nats.js.api import ConsumerConfig, ConsumerInfo, StreamConfig
 from nats.js.errors import NotFoundError
 from prometheus_client import Gauge
 
-from omnix_kit import streams
+from omnix_kit import metrics, streams
 from omnix_kit.health import Readiness
 from omnix_kit.messaging import Messaging
 
@@ -50,7 +51,8 @@ class Behind:
     """Measures how far a durable is behind, and lets its stream forget what every durable has.
 
     Stream and durable are made again if somebody took them away. ``pending`` are messages still to be taken,
-    ``in_hand`` those taken and not acknowledged yet, by all replicas.
+    ``in_hand`` those taken and not acknowledged yet, by all replicas. How old the oldest of both is, a metric of every
+    service tells.
     """
 
     def __init__(
@@ -80,4 +82,18 @@ class Behind:
             return f"the stream does not answer: {exc}"
         self._pending.set(info.num_pending or 0)
         self._in_hand.set(info.num_ack_pending or 0)
+        try:
+            metrics.OLDEST.labels(self._durable.durable_name or "").set(await self._oldest(info))
+        except (nats.errors.Error, OSError) as exc:
+            return f"the stream does not answer: {exc}"
         return None
+
+    async def _oldest(self, info: ConsumerInfo) -> float:
+        """Seconds since the oldest message that is not acknowledged was stored."""
+        if not (info.num_pending or info.num_ack_pending) or info.ack_floor is None:
+            return 0.0
+        try:
+            oldest = await self._messaging.jetstream.get_msg(self._stream.name or "", info.ack_floor.stream_seq + 1)
+        except NotFoundError:
+            return 0.0  # it is gone by now
+        return 0.0 if oldest.time is None else max(0.0, time.time() - oldest.time.timestamp())
