@@ -218,6 +218,13 @@ DASHBOARDS = (
                 ],
                 kind="stat",
             ),
+            Panel(
+                "Oldest event not dealt with",
+                [("max by (durable) (omnix_durable_oldest_seconds)", "{{durable}}")],
+                "s",
+            ),
+            Panel("Limits that refused", [(_rate("omnix_limits_refused_total", "kind"), "{{kind}}")], "ops"),
+            Panel("Leases", [(_rate("omnix_limits_leases_total", "outcome"), "{{outcome}}")], "ops"),
             Panel("Events sent", [(_rate("omnix_usage_sent_total", "to"), "to the {{to}}")], "ops"),
             Panel("Events booked", [(_rate("omnix_usage_events_total", "result"), "{{result}}")], "ops"),
             Panel(

@@ -58,15 +58,12 @@ class Metric:
 
 def declared() -> dict[str, list[Metric]]:
     """The metrics of each group, in the order of their names."""
-    known = set(_registered())
     groups = {}
+    known: set[str] = set()
     for package, _, _ in GROUPS:
-        _import_all(package)
-        now = _registered()
-        groups[package] = sorted(
-            (_metric(found) for name, found in now.items() if name not in known), key=lambda metric: metric.name
-        )
-        known = set(now)
+        found = {metric.name: metric for metric in map(_metric, _held_by(package))}
+        groups[package] = [found[name] for name in sorted(found.keys() - known)]
+        known |= found.keys()
     return groups
 
 
@@ -74,16 +71,15 @@ def page() -> str:
     return "\n".join(_lines(_DECLARED)) + "\n"
 
 
-def _registered() -> dict[str, MetricWrapperBase]:
-    collectors = list(REGISTRY._collector_to_names)
-    return {collector._name: collector for collector in collectors if isinstance(collector, MetricWrapperBase)}
-
-
-def _import_all(package: str) -> None:
+def _held_by(package: str) -> Iterator[MetricWrapperBase]:
+    """What the package's modules name, whatever was imported before them."""
     root = importlib.import_module(package)
-    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if not any(part in _NOT_IMPORTED for part in module.name.split(".")):
-            importlib.import_module(module.name)
+    names = [module.name for module in pkgutil.walk_packages(root.__path__, f"{package}.")]
+    for name in names:
+        if not any(part in _NOT_IMPORTED for part in name.split(".")):
+            for value in vars(importlib.import_module(name)).values():
+                if isinstance(value, MetricWrapperBase) and value in REGISTRY._collector_to_names:
+                    yield value
 
 
 def _metric(found: MetricWrapperBase) -> Metric:

@@ -13,7 +13,7 @@ from scripts.metrics_page import METRICS, ROOT
 
 RULES = ROOT / "infra" / "prometheus" / "alerts.yaml"
 PROMETHEUS = ROOT / "infra" / "prometheus" / "prometheus.yaml"
-PROMISES = {"no-lost-cent", "no-lost-token", "never-gives-up", "processes"}
+PROMISES = {"no-lost-cent", "no-lost-token", "never-gives-up", "limits-hold", "processes"}
 
 _OF_PROMETHEUS = {"job", "instance"}
 """Labels that Prometheus gives to whatever it scrapes."""
