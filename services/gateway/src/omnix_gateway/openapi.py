@@ -15,6 +15,7 @@ from omnix_gateway.chat.schema import ChatRequest
 from omnix_gateway.chat.sse import ErrorEvent
 from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
+from omnix_gateway.idempotency.keys import HEADER as KEY
 from omnix_gateway.limits import schema as limits
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
@@ -99,6 +100,15 @@ _CACHE_HEADER: Final = Header(
     "What may be answered from the cache and kept in it, comma separated: `on`, `off`, `ttl=<seconds>`, "
     "`max-age=<seconds>`, `no-cache`, `no-store`, `join`, `namespace=<name>`. The field `cache` says the same.",
 )
+_KEY_HEADER: Final = Header(
+    KEY,
+    "1 to 255 visible characters of ASCII that name this call. The same key with the same body, within 24 hours "
+    "unless the operator says otherwise, gets the same answer and makes no second call; with another body 422. Where "
+    "the answer cannot be told, 409 with `error.idempotency`.",
+)
+_REPLAYED_HEADER: Final = Header(
+    "idempotent-replayed", "`true` when this is the answer to an earlier call with the key."
+)
 _REASONING_HEADERS: Final = (
     Header("x-omnix-mode", "The compute mode that was honoured."),
     Header(
@@ -123,14 +133,15 @@ OPERATIONS: Final = (
         "Answer a conversation, whole or streamed.",
         answer=ChatCompletion,
         body=ChatRequest,
-        errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
+        errors=(400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504),
         streamed=True,
         headers=(
             Header(ON_DISCONNECT, "`cancel` (default) or `continue`, for when a streaming client leaves."),
             _TIMEOUT_HEADER,
             _CACHE_HEADER,
+            _KEY_HEADER,
         ),
-        answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS, *_LIMIT_HEADERS),
+        answer_headers=(*_COMPLETION_HEADERS, *_REASONING_HEADERS, *_LIMIT_HEADERS, _REPLAYED_HEADER),
     ),
     Operation(
         "post",
@@ -140,10 +151,10 @@ OPERATIONS: Final = (
         "Turn texts into vectors.",
         answer=EmbeddingList,
         body=EmbeddingRequest,
-        errors=(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
+        errors=(400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504),
         description="One vector for each input, in their order.",
-        headers=(_TIMEOUT_HEADER, _CACHE_HEADER),
-        answer_headers=(*_COMPLETION_HEADERS, *_LIMIT_HEADERS),
+        headers=(_TIMEOUT_HEADER, _CACHE_HEADER, _KEY_HEADER),
+        answer_headers=(*_COMPLETION_HEADERS, *_LIMIT_HEADERS, _REPLAYED_HEADER),
     ),
     Operation(
         "get",
@@ -484,6 +495,7 @@ _MEANINGS: Final = {
     408: "The body did not arrive in time.",
     409: "It is not in the state that was expected, or another part of OmniX holds it; read it again.",
     413: "The body is too large.",
+    422: "The idempotency key was given to another request.",
     429: "Too many requests, or a quota is used up; see `retry-after`.",
     500: "A defect of OmniX.",
     502: "The provider failed.",
