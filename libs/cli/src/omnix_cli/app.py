@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from omnix_cli import api_commands, catalogue_commands, route_commands, stream_commands, suite_commands, usage_commands
+from omnix_cli import (
+    api_commands,
+    catalogue_commands,
+    limit_commands,
+    route_commands,
+    stream_commands,
+    suite_commands,
+    usage_commands,
+)
 
 app = typer.Typer(
     name="omnix",
@@ -27,6 +35,7 @@ app.command()(api_commands.health)
 app.add_typer(usage_commands.usage, name="usage")
 app.add_typer(api_commands.keys, name="keys")
 app.add_typer(stream_commands.streams, name="streams")
+app.add_typer(limit_commands.limits, name="limits")
 app.add_typer(route_commands.routes, name="routes")
 app.add_typer(catalogue_commands.catalogue, name="catalogue")
 
