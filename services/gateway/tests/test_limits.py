@@ -310,3 +310,30 @@ async def test_admins_keep_limits_and_everybody_sees_what_is_used(limited: Gatew
         "deleted": True,
     }
     assert (await limited.http.delete("/v1/limits/l", headers=admin)).status_code == 404
+
+
+async def test_streams_are_settled_and_what_others_paid_for_is_not(
+    limited: Gateway, quotas: FakeQuotas, behind: Backends
+) -> None:
+    quotas.limit(kind=TOKENS).amount = 10_000
+    async with asked(limited) as response:
+        assert response.headers["x-ratelimit-limit-tokens"] == "10000"
+        await all_events(response)
+    await eventually(lambda: (quotas.told().spent, quotas.told().reserved) == (12, 0))  # seven and five chunks
+    cached = {"authorization": f"Bearer {MEMBER}", "x-omnix-cache": "ttl=60"}
+    outcomes = []
+    while "hit" not in outcomes:
+        answer = await limited.http.post("/v1/chat/completions", json=BODY, headers=cached)
+        outcomes.append(answer.headers["x-omnix-cache"])
+    calls = len(behind.router.asked)
+    await eventually(lambda: (quotas.told().spent, quotas.told().reserved) == (12 + 21 * calls, 0))
+
+
+async def test_embeddings_are_limited_as_well(limited: Gateway, quotas: FakeQuotas) -> None:
+    quotas.limit(kind=TOKENS).amount = 10
+    body = {"model": "text-embedding-3-small", "input": "x" * 20}
+    first, second = [await limited.http.post("/v1/embeddings", json=body) for _ in range(2)]
+    assert (first.status_code, first.headers["x-ratelimit-limit-tokens"]) == (200, "10")
+    await eventually(lambda: quotas.told().spent == 10)
+    refused = await limited.http.post("/v1/embeddings", json=body)
+    assert (second.status_code, refused.status_code) == (200, 429)

@@ -18,7 +18,8 @@ _TICK: Final = 1.0
 _FLOOR: Final = 0.01
 """Seconds between two calls."""
 _AT_ONCE: Final = 500
-_AWAY_FOR: Final = 1.0
+_AWAY_FOR: Final = 3.0
+"""Longer than it takes to try again, so that no request waits while usage-metering is away."""
 
 
 class Lender(Protocol):

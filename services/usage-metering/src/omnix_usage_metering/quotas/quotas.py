@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 from omnix_kit.caller import Caller
 from omnix_kit.errors import CallerError, PlatformError, Reason
@@ -110,6 +111,7 @@ class Quotas:
         self._clock = clock
         self._lifetime = lifetime
         self._known: OrderedDict[tuple[str, str], tuple[Limit | None, float]] = OrderedDict()
+        self._turns: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
 
     # Limits.
 
@@ -193,6 +195,11 @@ class Quotas:
         limit = await self._limit(place.tenant_id, place.limit_id)
         if limit is None or not limit.counts(place.subject_id):
             return None
+        # One after the other here, so that only other replicas can come between.
+        async with self._turns.setdefault(place, asyncio.Lock()):
+            return await self._leased(gateway_id, limit, place, ask)
+
+    async def _leased(self, gateway_id: str, limit: Limit, place: Place, ask: Ask) -> Lease:
         for tries in range(_TRIES):
             now = self._clock()
             stored, version = await self._repository.counter(limit, place.subject_id)
@@ -213,7 +220,6 @@ class Quotas:
                     await self._tell(limit, place.subject_id, counter, of_what, now)
                 reset = None if span is None else max(span[1] - now, timedelta(0))
                 return Lease(limit, counter.window, grant, ends - now, reset)
-            # Another gateway's lease came between.
             await asyncio.sleep(random.uniform(0, _PAUSE * (tries + 1)))  # noqa: S311 - only spreads them out
         raise _busy()
 
