@@ -6,13 +6,11 @@ from typing import Any
 
 import httpx
 from omnix_gateway.idempotency.records import Record, State, from_bytes
-from omnix_gateway.metrics import KEYED, KEYED_RECORDS
 from omnix_kit import streams
 from omnix_kit.testing import eventually
 from prometheus_client import Counter
 
 from .conftest import Gateway
-from .events import Event, all_events
 from .fakes import Backends
 
 PATH = "/v1/chat/completions"
@@ -40,10 +38,6 @@ async def streamed(
             told = await answer.aread()
             assert answer.status_code == 200, told
             return answer.headers, told.replace(b": keep-alive\n\n", b"")
-
-
-async def first_events(answer: httpx.Response) -> list[Event]:
-    return await all_events(answer)
 
 
 def calls(behind: Backends) -> int:
@@ -80,6 +74,3 @@ async def state_becomes(behind: Backends, *states: State) -> list[Record]:
 
 def counted(counter: Counter, outcome: str) -> int:
     return int(counter.labels(outcome)._value.get())
-
-
-__all__ = ["KEYED", "KEYED_RECORDS"]

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from nats.js.errors import ServiceUnavailableError
 from omnix_gateway.idempotency.records import State
+from omnix_gateway.metrics import KEYED
 from omnix_kit import streams, subjects
 from omnix_kit.errors import OmnixError, Reason, error_for
 from omnix_kit.testing import NatsServer, eventually
 from openai import APIStatusError, AsyncOpenAI, ConflictError, UnprocessableEntityError
 
 from .conftest import Gateway, Start
+from .fake_quotas import fake_quotas
 from .fakes import MEMBER, OTHER, Backends, answer
-from .keyed import KEY, KEYED, PATH, ask, body, calls, counted, remembered, state_becomes
+from .keyed import KEY, PATH, ask, body, calls, counted, remembered, state_becomes
 
 
 @pytest.mark.parametrize("key", ["", "with space", "ümlaut", "x" * 256, "tab\there"])
@@ -52,6 +54,25 @@ async def test_broker_that_stands_still_is_no_leave_to_call(
     assert calls(behind) == 0
     # Perhaps the claim was written; it was this gateway's, which knows that it never called.
     assert (await ask(gateway)).status_code == 200
+    assert calls(behind) == 1
+
+
+async def test_answer_is_remembered_though_the_broker_died_meanwhile(
+    gateway: Gateway, behind: Backends, nats: NatsServer
+) -> None:
+    behind.router.hold = asyncio.Event()
+    asking = asyncio.create_task(ask(gateway))
+    await eventually(lambda: calls(behind) == 1)
+    nats.kill()
+    await eventually(lambda: bool(gateway.process.readiness.lacking()))
+    behind.router.hold.set()
+    first = await asking
+    assert first.status_code == 200
+    assert (await ask(gateway)).status_code == 503
+    nats.start()
+    await eventually(lambda: not gateway.process.readiness.lacking())
+    again = await ask(gateway)
+    assert (again.status_code, again.content) == (200, first.content)
     assert calls(behind) == 1
 
 
@@ -283,6 +304,24 @@ async def test_key_is_forgotten_when_its_time_is_over(start: Start, behind: Back
     assert later.status_code == 200
     assert later.json()["id"] != first.json()["id"]
     assert calls(behind) == 2
+
+
+async def test_answer_that_is_given_again_counts_for_no_limit(start: Start, behind: Backends) -> None:
+    async with fake_quotas() as quotas:
+        quotas.limit(amount=1)
+        quotas.limits["l"].amount = 1
+        gateway = await start(usage_metering_address=quotas.address, limits_wait=5)
+        first = await ask(gateway)
+        assert first.headers["x-ratelimit-remaining-requests"] == "0"
+        assert (await ask(gateway)).content == first.content
+        refused = await ask(gateway, headers={"idempotency-key": "another"})
+        assert refused.status_code == 429
+    assert calls(behind) == 1
+
+    async def is_free() -> bool:
+        return sorted(record.state for record in await remembered(behind)) == [State.RELEASED, State.DONE]
+
+    await eventually(is_free)
 
 
 async def test_cache_has_nothing_to_do_with_keys(gateway: Gateway, behind: Backends) -> None:

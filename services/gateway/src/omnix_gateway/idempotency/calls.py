@@ -31,6 +31,7 @@ _STREAM_WITHIN: Final = 3600.0
 _LONGEST_PAUSE: Final = 5.0
 _CLOSED_WITHIN: Final = 1.0
 _MOST_UNATTENDED: Final = 1000
+_MOST_WAITING: Final = 64 * 1024 * 1024
 _SMALLER: Final = 16
 """How many times larger the messages of a stream may be than what is kept of them, while they are read."""
 
@@ -46,6 +47,8 @@ class Calls:
         self._settling: set[asyncio.Task[None]] = set()
         self._following: set[str] = set()
         self._unattended = 0
+        self._waiting = 0
+        """Bytes of answers that wait for the broker."""
 
     # Whole answers.
 
@@ -184,22 +187,30 @@ class Calls:
     async def _end(self, claim: Claim, state: State, answer: bytes) -> None:
         """Write it down, and try again while the broker is away: others wait for it meanwhile."""
         record = claim.record.ended(state, answer)
-        pause, until = 0.1, time.monotonic() + _WRITTEN_WITHIN
+        pause, until, waits = 0.1, time.monotonic() + _WRITTEN_WITHIN, 0
         outcome = state.name.lower()
-        while time.monotonic() < until:
-            try:
-                # No news: it stands there already, and only the acknowledgement was lost.
-                await self._store.write(claim.tenant_id, claim.place, record, claim.sequence)
-            except Full:
-                if not record.answer:
-                    break
-                outcome, record = "too-large", claim.record.ended(state)
-            except (Uncertain, OmnixError):
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                metrics.KEYED_RECORDS.labels(outcome).inc()
-                return
+        try:
+            while time.monotonic() < until:
+                try:
+                    # No news: it stands there already, and only the acknowledgement was lost.
+                    await self._store.write(claim.tenant_id, claim.place, record, claim.sequence)
+                except Full:
+                    if not record.answer:
+                        break
+                    outcome, record = "too-large", claim.record.ended(state)
+                except (Uncertain, OmnixError):
+                    if not waits and self._waiting + len(record.answer) > _MOST_WAITING:
+                        outcome, record = "too-large", claim.record.ended(state)
+                    if not waits:
+                        waits = len(record.answer)
+                        self._waiting += waits
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                else:
+                    metrics.KEYED_RECORDS.labels(outcome).inc()
+                    return
+        finally:
+            self._waiting -= waits
         metrics.KEYED_RECORDS.labels("lost").inc()
         _log.error("what became of a call cannot be remembered", extra={"completion_id": record.completion_id})
 

@@ -80,7 +80,8 @@ class Claims:
         self, tenant_id: str, place: str, wanted: Record, patience: Callable[[], float]
     ) -> Claim | Earlier:
         expected: int | None = 0
-        left_alone = False
+        left_alone = -1
+        """The number of a claim that nobody sees to."""
         for _ in range(_STEPS):
             if expected is not None:
                 sequence = await self._store.write(tenant_id, place, wanted, expected)
@@ -98,7 +99,7 @@ class Claims:
                 metrics.KEYED.labels("reused").inc()
                 raise _reused()
             claim = Claim(tenant_id, place, sequence, record)
-            if record.state is not State.CLAIMED or left_alone:
+            if record.state is not State.CLAIMED or left_alone == sequence:
                 return Earlier(claim)
             expected = None
             match await self._holding.ask(record.gateway_id, record.completion_id, patience()):
@@ -108,7 +109,7 @@ class Claims:
                     expected = sequence
                 case Word.GONE | Word.OVER:
                     # It may have been written down at this moment.
-                    left_alone = True
+                    left_alone = sequence
                 case Word.RUNNING | Word.SILENT as word:
                     if patience() <= _AT_ONCE:
                         raise StillRunning(claim)

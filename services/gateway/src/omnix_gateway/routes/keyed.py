@@ -175,7 +175,6 @@ class Keyed:
             with WhileConnected(scope):
                 found = await self.claims.claim(identity.tenant_id, place_of(identity, key), wanted, patience)
         except StillRunning as exc:
-            metrics.KEYED.labels("in-progress").inc()
             exchange.completion_id = exc.claim.record.completion_id
             raise await self._conflict(exc.claim.record, identity, _IN_PROGRESS) from exc
         if isinstance(found, Earlier):
@@ -200,6 +199,8 @@ class Keyed:
                 raise await self._conflict(record, identity, _CANCELLED)
             self.replayed(exchange)
             raise error
+        if earlier.is_under_way:  # and cannot be followed yet
+            raise await self._conflict(record, identity, _IN_PROGRESS)
         not_kept = record.state in (State.DONE, State.FAILED)
         raise await self._conflict(record, identity, _NOT_KEPT if not_kept else _IN_DOUBT)
 
@@ -208,8 +209,7 @@ class Keyed:
         metrics.KEYED.labels("replayed").inc()
 
     async def _conflict(self, record: Record, identity: Identity, why: "_Why") -> KeyConflict:
-        if why is not _IN_PROGRESS:
-            metrics.KEYED.labels(why.state.replace("_", "-")).inc()
+        metrics.KEYED.labels(why.state.replace("_", "-")).inc()
         state = KeyState(
             state=why.state,
             completion_id=self.id_prefix.decode() + record.completion_id,

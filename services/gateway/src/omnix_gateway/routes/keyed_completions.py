@@ -59,8 +59,10 @@ class KeyedCompletions:
 
     async def _stream_again(self, earlier: Earlier, asked: Asked) -> None:
         completion_id, identity, abort = earlier.record.completion_id, asked.identity, asked.scope[ABORT]
-        with WhileConnected(asked.scope):
-            start = await self._recorded(earlier)
+        start: Start | None = None
+        if earlier.record.state is not State.DONE or not earlier.record.answer:
+            with WhileConnected(asked.scope):
+                start = await self._recorded(earlier)
         if start is not None:
             self.keyed.replayed(asked.exchange)
             if earlier.record.state is State.CLAIMED and not earlier.is_under_way:
