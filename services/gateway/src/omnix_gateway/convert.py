@@ -88,8 +88,8 @@ def _on_disconnect(key: account_pb2.Key) -> OnDisconnect | None:
 def _seconds(message: account_pb2.Key | router_pb2.Model, field: str) -> int | None:
     if not message.HasField(field):  # type: ignore[arg-type]
         return None
-    moment: Timestamp = getattr(message, field)
-    return moment.seconds
+    time: Timestamp = getattr(message, field)
+    return time.seconds
 
 
 def key_from_proto(key: account_pb2.Key) -> schema.Key:
@@ -273,14 +273,16 @@ def summary_to_proto(
     return usage_service_pb2.SummarizeUsageRequest(filter=usage_filter_to_proto(query, label, identity))
 
 
-def _time(moment: Timestamp) -> str:
-    return moment.ToDatetime(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def moment(time: Timestamp) -> str:
+    """RFC 3339, to the millisecond."""
+    return time.ToDatetime(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
     event = entry.event
     usage = event.usage
     cost = entry.cost_micros if entry.HasField("cost_micros") else None
+    billed = entry.billed_micros if entry.HasField("billed_micros") else None
     embeds = event.operation == usage_pb2.OPERATION_EMBEDDINGS
     return schema.UsageEntry(
         id=event.attempt_id,
@@ -312,13 +314,34 @@ def usage_entry_from_proto(entry: usage_pb2.UsageEntry) -> schema.UsageEntry:
         cost=None if cost is None else decimal(cost),
         currency=entry.currency or None,
         unpriced=cost is None,
+        billed_micros=billed,
+        billed=None if billed is None else decimal(billed),
+        billed_currency=entry.billed_currency or None,
+        rule_id=entry.rule_id or None,
         pricing=price_from_proto(event.price) if event.HasField("price") else None,
-        start_time=_time(event.start_time),
-        end_time=_time(event.end_time),
-        record_time=_time(entry.record_time),
+        rated_pricing=price_from_proto(entry.rated_price) if entry.HasField("rated_price") else None,
+        former_ratings=[_rating_from_proto(rating) for rating in entry.former_ratings],
+        start_time=moment(event.start_time),
+        end_time=moment(event.end_time),
+        record_time=moment(entry.record_time),
         first_content_ms=round(event.first_content_us / 1000, 3) if event.first_content_us else None,
         metadata=dict(event.metadata),
         sandbox=event.sandbox,
+    )
+
+
+def _rating_from_proto(rating: usage_pb2.UsageRating) -> schema.UsageRating:
+    return schema.UsageRating(
+        cost_micros=rating.cost_micros if rating.HasField("cost_micros") else None,
+        currency=rating.currency or None,
+        billed_micros=rating.billed_micros if rating.HasField("billed_micros") else None,
+        billed_currency=rating.billed_currency or None,
+        rule_id=rating.rule_id or None,
+        rated_pricing=price_from_proto(rating.rated_price) if rating.HasField("rated_price") else None,
+        rate_time=moment(rating.rate_time),
+        replace_time=moment(rating.replace_time),
+        user_id=rating.replacer.user_id or None,
+        key_id=rating.replacer.key_id or None,
     )
 
 
@@ -333,5 +356,8 @@ def usage_total_from_proto(total: usage_service_pb2.UsageTotal) -> schema.UsageT
         output_tokens=total.output_tokens,
         cost_micros=total.cost_micros if total.currency else None,
         cost=decimal(total.cost_micros) if total.currency else None,
+        billed_micros=total.billed_micros if total.billed_currency else None,
+        billed=decimal(total.billed_micros) if total.billed_currency else None,
+        billed_currency=total.billed_currency or None,
         unpriced=not total.currency,
     )

@@ -33,6 +33,7 @@ from omnix_gateway.idempotency.calls import Calls
 from omnix_gateway.idempotency.claims import Claims
 from omnix_gateway.idempotency.holding import Holding
 from omnix_gateway.idempotency.store import Store as Remembered
+from omnix_gateway.ledger.clients import Pricing
 from omnix_gateway.limits.admission import Limits
 from omnix_gateway.limits.clients import Quotas, rates
 from omnix_gateway.limits.prices import Prices
@@ -50,6 +51,7 @@ from omnix_gateway.routes.keyed_completions import KeyedCompletions
 from omnix_gateway.routes.keys import key_routes
 from omnix_gateway.routes.limits import limit_routes
 from omnix_gateway.routes.models import model_routes
+from omnix_gateway.routes.pricing import pricing_routes
 from omnix_gateway.routes.providers import provider_routes
 from omnix_gateway.routes.routes import route_routes
 from omnix_gateway.routes.selection import selection_routes
@@ -81,6 +83,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         routes = Routes(remotes["router"], settings.call_timeout)
         accounts = Accounts(remotes["accounts"], settings.call_timeout)
         metering = UsageMetering(remotes["usage-metering"], settings.call_timeout)
+        pricing = Pricing(remotes["usage-metering"], settings.call_timeout)
         # Nothing but its own answers needs analytics.
         analytics = Analytics(
             await stack.enter_async_context(Remote("analytics", settings.analytics_address, token))
@@ -167,6 +170,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 *route_routes(routes, bodies, settings.json_depth),
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
+                *pricing_routes(pricing, router, bodies, settings.json_depth),
                 Exports(metering, authenticator, settings.stalled_client_timeout.total_seconds()).route(),
                 *AnalyticsRoutes(
                     analytics,

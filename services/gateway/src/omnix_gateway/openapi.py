@@ -16,6 +16,7 @@ from omnix_gateway.chat.sse import ErrorEvent
 from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.idempotency.keys import HEADER as KEY
+from omnix_gateway.ledger import schema as ledger
 from omnix_gateway.limits import schema as limits
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
@@ -123,6 +124,8 @@ _MATCH_HEADERS: Final = (Header("If-Match", "The version that is expected, as an
 _ROUTE_NAME: Final = {
     "name": "The route's name. It may contain `/` and `*`; one that ends in `/versions` or `/rollback` has `%2F` there."
 }
+
+_RULE_ID: Final = {"rule_id": "1 to 64 of `A-Za-z0-9._-`."}
 
 OPERATIONS: Final = (
     Operation(
@@ -270,6 +273,79 @@ OPERATIONS: Final = (
             "`metadata.<name>=<value>`, too."
         ),
         files=("application/jsonl", "text/csv"),
+    ),
+    Operation(
+        "post",
+        "/v1/usage/rerate",
+        "rerate_usage",
+        "Usage",
+        "Rate a page of attempts again.",
+        ledger.Rerating,
+        ledger.RerateRequest,
+        errors=(400, 401, 403, 409, 413, 503),
+        description="Doing it again changes nothing. What stood before is in the entries' `former_ratings`.",
+    ),
+    Operation(
+        "get",
+        "/v1/pricing/rules",
+        "list_price_rules",
+        "Pricing",
+        "List the price rules, by id.",
+        ledger.PriceRuleList,
+        errors=(401, 403, 503),
+        description="Of several that hold for an attempt, the one with the longest pattern is taken, then the latest.",
+    ),
+    Operation(
+        "get",
+        "/v1/pricing/rules/{rule_id}",
+        "get_price_rule",
+        "Pricing",
+        "Show one price rule.",
+        ledger.PriceRule,
+        errors=(401, 403, 404, 503),
+        path_parameters=_RULE_ID,
+    ),
+    Operation(
+        "put",
+        "/v1/pricing/rules/{rule_id}",
+        "put_price_rule",
+        "Pricing",
+        "Write a price rule, new or anew, for what is recorded from then on.",
+        ledger.PriceRule,
+        ledger.PriceRuleRequest,
+        errors=(400, 401, 403, 409, 413, 503),
+        description="The status is 201 where the rule is new.",
+        path_parameters=_RULE_ID,
+    ),
+    Operation(
+        "delete",
+        "/v1/pricing/rules/{rule_id}",
+        "delete_price_rule",
+        "Pricing",
+        "Delete a price rule.",
+        ledger.PriceRuleDeleted,
+        errors=(401, 403, 404, 503),
+        path_parameters=_RULE_ID,
+    ),
+    Operation(
+        "get",
+        "/v1/pricing/credits",
+        "list_credits",
+        "Pricing",
+        "List the credits, by id.",
+        ledger.CreditList,
+        errors=(401, 403, 503),
+    ),
+    Operation(
+        "post",
+        "/v1/pricing/credits",
+        "create_credit",
+        "Pricing",
+        "Give a credit.",
+        ledger.Credit,
+        ledger.CreditRequest,
+        status=201,
+        errors=(400, 401, 403, 409, 413, 503),
     ),
     Operation(
         "get",

@@ -129,8 +129,26 @@ class UsageExportQuery(UsageDimensions, kw_only=True, forbid_unknown_fields=True
     format: Literal["jsonl", "csv", "parquet"] = "jsonl"
 
 
+class UsageRating(Struct, kw_only=True):
+    """How an entry was rated from `rate_time` on, until `key_id` replaced it at `replace_time`."""
+
+    cost_micros: int | None
+    currency: str | None
+    billed_micros: int | None
+    billed_currency: str | None
+    rule_id: str | None
+    rated_pricing: Pricing | None
+    rate_time: str
+    replace_time: str
+    user_id: str | None
+    key_id: str | None
+
+
 class UsageEntry(Struct, kw_only=True):
     """One attempt in the ledger. `cost` is a decimal string; null when unpriced. `pricing` is what held then.
+
+    `billed` is what is paid for it: the cost, unless the price rule `rule_id` says otherwise; null when neither is
+    known. `rated_pricing` is by what it was rated again, and `former_ratings` what stood before, oldest first.
 
     `purpose` is null for an attempt at the answer, `shadow` for a copy to another target that nobody was shown, `hedge`
     for one that another attempt beside it outran.
@@ -166,7 +184,13 @@ class UsageEntry(Struct, kw_only=True):
     cost: str | None
     currency: str | None
     unpriced: bool
+    billed_micros: int | None
+    billed: str | None
+    billed_currency: str | None
+    rule_id: str | None
     pricing: Pricing | None
+    rated_pricing: Pricing | None
+    former_ratings: list[UsageRating]
     start_time: str
     end_time: str
     record_time: str
@@ -196,11 +220,14 @@ class UsageTotal(Struct, kw_only=True):
     output_tokens: int
     cost_micros: int | None
     cost: str | None
+    billed_micros: int | None
+    billed: str | None
+    billed_currency: str | None
     unpriced: bool
 
 
 class UsageSummary(Struct, kw_only=True):
-    """Totals, one for each provider, model, currency and purpose."""
+    """Totals, one for each provider, model, currency, billed currency and purpose."""
 
     object: Literal["usage.summary"] = "usage.summary"
     data: list[UsageTotal]
