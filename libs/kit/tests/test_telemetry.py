@@ -1,5 +1,6 @@
 """Spans: where they belong, which are recorded, and that they are nothing where nothing is exported."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -48,8 +49,13 @@ def exported() -> Iterator[Exported]:
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def in_the_callers_trace() -> None:
+    telemetry.adopt(CALLER)
+
+
 def test_a_span_is_nothing_where_nothing_is_exported() -> None:
-    here = telemetry.adopt(CALLER)
+    here = telemetry.current_trace()
     with telemetry.Span("one", {"a": 1}) as span:
         span.tell({"b": 2})
         assert not span.is_recorded
@@ -59,7 +65,6 @@ def test_a_span_is_nothing_where_nothing_is_exported() -> None:
 
 def test_spans_are_in_the_callers_trace_each_in_the_one_around_it(exported: Exported) -> None:
     with telemetry.exporting("test", exported.url, 0.0):
-        assert telemetry.is_sampled(telemetry.adopt(CALLER).traceparent)
         with telemetry.Span("outer", kind=telemetry.Kind.SERVER) as outer, telemetry.Span("inner", links=[outer.trace]):
             pass
         assert telemetry.current_trace() == telemetry.read(CALLER)
@@ -93,6 +98,15 @@ def test_the_ratio_decides_on_traces_that_begin_here(exported: Exported) -> None
     assert exported.spans == []
 
 
+def test_nothing_is_made_in_a_trace_that_its_caller_does_not_record(exported: Exported) -> None:
+    with telemetry.exporting("test", exported.url, 1.0):
+        silent = telemetry.adopt(CALLER[:-2] + "00")
+        with telemetry.Span("one") as span:
+            assert not span.is_recorded
+            assert telemetry.current_trace() is silent
+    assert exported.spans == []
+
+
 def test_an_error_is_told_by_its_reason_and_never_by_its_words(exported: Exported) -> None:
     with telemetry.exporting("test", exported.url, 1.0):
         with pytest.raises(PlatformError), telemetry.Span("refused"):
@@ -104,6 +118,17 @@ def test_an_error_is_told_by_its_reason_and_never_by_its_words(exported: Exporte
         assert {pair.key: pair.value.string_value for pair in span.attributes} == {"error.type": error_type}
         assert span.status.code == Status.STATUS_CODE_ERROR
         assert "marzipan" not in str(span)
+
+
+def test_a_collector_that_is_away_keeps_nobody_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "_LAST_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        with telemetry.exporting("test", f"http://127.0.0.1:{deaf.getsockname()[1]}", 1.0), telemetry.Span("lost"):
+            pass
+        assert "last-spans" in {thread.name for thread in threading.enumerate()}, "it goes on trying, unwaited for"
+        connection, _ = deaf.accept()
+        with connection:
+            assert connection.recv(1)
 
 
 def test_content_is_captured_only_when_asked_for(exported: Exported) -> None:

@@ -7,6 +7,7 @@ words, which may quote what was asked or answered.
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext, Tracer
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+_LAST_WITHIN = 3.0
+"""Seconds at the end of the process, for what was not exported yet."""
 
 TRACEPARENTS = "omnix-traceparents"
 """Header of a message of several traces: their places, with commas between."""
@@ -96,7 +100,7 @@ class Span:
     """What happens between entering and leaving, or ``begin`` and ``end``; it does nothing where nothing is exported.
 
     Meanwhile it is where the trace is: spans that are made, calls and messages belong to it. ``trace`` is its place, to
-    be linked to; None where nothing is exported.
+    be linked to; None where nothing is exported, or its caller records nothing.
     """
 
     __slots__ = ("_arguments", "_failed", "_recorded", "_token", "trace")
@@ -129,10 +133,12 @@ class Span:
     def begin(self) -> "Span":
         if _tracer is None:
             return self
-        from opentelemetry import trace as api
-
         name, attributes, kind, parent, links, start_ns = self._arguments
         parent = parent or _current.get()
+        if parent is not None and not parent.begun and not is_sampled(parent.traceparent):
+            return self
+        from opentelemetry import trace as api
+
         context = api.set_span_in_context(api.INVALID_SPAN)
         if parent is not None and not parent.begun:
             context = api.set_span_in_context(api.NonRecordingSpan(_context_of(parent)))
@@ -216,7 +222,10 @@ def exporting(service: str, endpoint: str | None, ratio: float, *, content: bool
         yield
     finally:
         _tracer, _content = None, False
-        provider.shutdown()
+        # A collector that is away shall not keep the process from ending.
+        last = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+        last.start()
+        last.join(_LAST_WITHIN)
 
 
 def _provider(service: str, endpoint: str, ratio: float) -> "TracerProvider":
@@ -238,6 +247,7 @@ def _provider(service: str, endpoint: str, ratio: float) -> "TracerProvider":
         resource=Resource.create({"service.name": f"omnix-{service}"}),
         sampler=ParentBased(TraceIdRatioBased(ratio)),
         id_generator=Adopted(),
+        shutdown_on_exit=False,
     )
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
     provider.add_span_processor(BatchSpanProcessor(exporter))
