@@ -72,7 +72,7 @@ def export(
     key: KeyOption = None,
     data_dir: DataDirOption = DEFAULT,
 ) -> None:
-    """Write the ledger to a file, newest first. FILE is there once it is whole; a connection that breaks is made anew."""
+    """Write the ledger to a file, newest first. FILE is there once it is whole; broken connections are made anew."""
     from omnix_cli import exporting
 
     params = _params(since, until, filters)
@@ -82,6 +82,48 @@ def export(
     with options.gateway(url, key, data_dir) as gateway, _opened(out) as file, _progress(gateway, params) as told:
         count = exporting.export(gateway, writing, file, params, told)
     typer.echo(f"{count} entries", err=True)
+
+
+@usage.command()
+def rerate(
+    since: Annotated[str, typer.Option(help="Entries that began at or after: 2026-01-31, or how long ago: 30d.")],
+    until: _UntilOption = None,
+    provider: Annotated[str | None, typer.Option(help="Of this provider alone.", show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of this model alone, by the vendor's name.", show_default=False)
+    ] = None,
+    prices: Annotated[
+        str,
+        typer.Option(
+            metavar="catalogue|recorded|FILE",
+            help="The catalogue's of now, those the entries have (for new rules), or a JSON file.",
+        ),
+    ] = "catalogue",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = DEFAULT,
+) -> None:
+    """Rate entries again after a price or a rule changed. Doing it again changes nothing; former ratings are kept."""
+    import msgspec
+
+    from omnix_cli import rerating
+
+    span = _params(since, until, None)
+    chosen = {name: value for name, value in (("provider", provider), ("model", model)) if value}
+    wish = {**span, **chosen, "prices": rerating.prices_of(prices), "dry_run": dry_run}
+    with (
+        options.gateway(url, key, data_dir) as gateway,
+        _progress(gateway, {**span, **chosen}, "rating again") as told,
+    ):
+        done = rerating.rerate(gateway, wish, told)
+    if json:
+        typer.echo(msgspec.json.encode(done))
+        return
+    if done.totals:
+        options.console().print(rerating.shown(done))
+    typer.echo(f"{done.changed} of {done.looked_at} entries {'would change' if dry_run else 'changed'}", err=True)
 
 
 def _format(name: Literal["csv", "jsonl", "parquet"]) -> "Format":
@@ -135,7 +177,7 @@ def _opened(out: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _progress(gateway: "Gateway", params: dict[str, str]) -> Iterator[Callable[[int], None]]:
+def _progress(gateway: "Gateway", params: dict[str, str], what: str = "exporting") -> Iterator[Callable[[int], None]]:
     """On standard error, where that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda count: None
@@ -143,9 +185,9 @@ def _progress(gateway: "Gateway", params: dict[str, str]) -> Iterator[Callable[[
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task("exporting", total=_total(gateway, params))
+        task = shown.add_task(what, total=_total(gateway, params))
         yield lambda count: shown.update(task, completed=count)
 
 
