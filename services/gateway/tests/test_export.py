@@ -21,6 +21,7 @@ def page(number: int, entries: int = 50) -> usage_service_pb2.ListUsageEntriesRe
         entry.event.attempt_id, entry.event.completion_id = f"{number:016x}{at:016x}", "b" * 32
         entry.event.caller.user_id = 'a "quoted",\nuser\u2028'
         entry.event.metadata["job"] = "naïve"
+        entry.former_ratings.add(currency="USD", rule_id="gold")
         entry.event.outcome = usage_pb2.ATTEMPT_OUTCOME_SUCCEEDED
     return made
 
@@ -53,6 +54,7 @@ async def test_export_has_every_page_as_json_lines_and_as_csv(gateway: Gateway, 
     assert len(told) == 150
     last = dict(zip(head, told[-1], strict=True))
     assert (last["id"], last["user_id"], last["cost"]) == (lines[-1]["id"], lines[-1]["user_id"], "0.000002")
+    assert json.loads(last["former_ratings"])[0]["rule_id"] == "gold"
     assert (json.loads(last["metadata"]), last["unpriced"], last["error"]) == ({"job": "naïve"}, "false", "")
 
 

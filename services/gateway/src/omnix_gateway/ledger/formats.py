@@ -12,7 +12,7 @@ from omnix_gateway.errors import ErrorBody
 from omnix_gateway.schema import UsageEntry
 
 COLUMNS: Final = tuple(name for name in UsageEntry.__struct_fields__ if name != "object")
-"""Of CSV: times are RFC 3339, `error` is its code, `pricing` and `metadata` are JSON."""
+"""Of CSV: times are RFC 3339, `error` is its code, prices, `former_ratings` and `metadata` are JSON."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _cell(value: Any) -> str:
             return "true" if value else "false"
         case ErrorBody():
             return value.code or ""
-        case msgspec.Struct() | Mapping():
+        case msgspec.Struct() | Mapping() | list():
             return msgspec.json.encode(value).decode()
         case _:
             return str(value)
