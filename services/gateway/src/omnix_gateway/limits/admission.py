@@ -27,7 +27,7 @@ from omnix_gateway.limits.slices import Slice, Taken
 _log = logging.getLogger(__name__)
 
 _KNOWN_FOR: Final = 30.0
-_AGAIN_AFTER: Final = 5.0
+_AGAIN_AFTER: Final = 2.0
 _ANSWERED: Final = 1000
 """Names of which it is remembered which model answered to them."""
 
@@ -77,6 +77,8 @@ class _Tenant:
     """None where nobody could say."""
     until: float = -math.inf
     changes: int = 0
+    told: bool = False
+    """Usage-metering was asked since the last change that was heard of; nobody waits for it to be asked again."""
     asking: "asyncio.Task[None] | None" = None
 
 
@@ -249,6 +251,7 @@ class Limits:
         tenant = self._tenants.get(tenant_id)
         if tenant is not None:
             tenant.until = -math.inf
+            tenant.told = False
             tenant.changes += 1
         for key_id in [key for key, each in self._applied.items() if each.identity.tenant_id == tenant_id]:
             del self._applied[key_id]
@@ -257,6 +260,7 @@ class Limits:
         """Changes may have been missed."""
         for tenant in self._tenants.values():
             tenant.until = -math.inf
+            tenant.told = False
             tenant.changes += 1
         self._applied.clear()
 
@@ -271,7 +275,8 @@ class Limits:
         if now >= tenant.until:
             if tenant.asking is None:
                 tenant.asking = asyncio.create_task(self._ask(identity.tenant_id, tenant))
-            await asyncio.wait([tenant.asking], timeout=self._wait)
+            if not tenant.told:
+                await asyncio.wait([tenant.asking], timeout=self._wait)
         limits = tenant.limits
         if limits is None:
             if self._without is WithoutMetering.CLOSED:
@@ -297,10 +302,12 @@ class Limits:
         except OmnixError as exc:
             _log.warning("limits are not known", extra={"tenant_id": tenant_id, "error": exc.message})
             tenant.until = time.monotonic() + _AGAIN_AFTER
+            tenant.told = True
         else:
             tenant.limits = limits
             if tenant.changes == changes:  # otherwise the answer may be older than the change
                 tenant.until = time.monotonic() + _KNOWN_FOR
+                tenant.told = True
         finally:
             tenant.asking = None
 
