@@ -139,7 +139,11 @@ OPERATIONS: Final = (
         errors=(400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504),
         streamed=True,
         headers=(
-            Header(ON_DISCONNECT, "`cancel`, `continue` or `grace=30s`, for when a streaming client leaves. `cancel` unless there is a key."),
+            Header(
+                ON_DISCONNECT,
+                "`cancel` (default), `continue` (default with an idempotency key) or `grace=30s`, for when a streaming "
+                "client leaves.",
+            ),
             _TIMEOUT_HEADER,
             _CACHE_HEADER,
             _KEY_HEADER,
