@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.msg import Msg
 from omnix.completion.v1 import completion_pb2 as pb
-from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc
+from omnix.provider.v1 import provider_pb2, provider_service_pb2_grpc, stream_pb2
 from omnix.provider.v1 import provider_service_pb2 as calls_pb
 from omnix.usage.v1 import usage_pb2
 from omnix_kit import subjects
@@ -186,6 +186,19 @@ async def test_restart_gives_only_what_is_new(scene: Scene) -> None:
     assert (ended.count, ended.HasField("error")) == (2, False)
     event = await scene.readers.usage_of(made)
     assert event.usage.output_tokens == 4, "all that the vendor generated counts"
+
+
+async def test_answer_is_listed_while_what_the_caller_has_is_said_again(scene: Scene) -> None:
+    made, fresh = following(), attempt()
+    starting = [asyncio.create_task(scene.start(made, restart("Hello wor"))), asyncio.create_task(scene.start(fresh))]
+    await eventually(lambda: len(scene.vendor.prefixes) == 2)
+    sought = stream_pb2.OpenStreamsSought(tenant_id="t1").SerializeToString()
+    reply = await scene.messaging.client.request(subjects.OPEN_STREAMS_SOUGHT, sought, timeout=10)
+    [open_] = stream_pb2.OpenStreams.FromString(reply.data).streams
+    assert (open_.completion_id, open_.attempt) == (made.completion_id, 2), "one without any content is not open yet"
+    for each in starting:
+        each.cancel()
+    await asyncio.gather(*starting, return_exceptions=True)
 
 
 async def test_answer_that_departs_fails_before_anything_is_published(scene: Scene) -> None:

@@ -29,7 +29,7 @@ class Running:
         self.attempt = attempt
         self.requested_model = requested_model
         self.begun = False
-        """It is streamed, and its first content went out."""
+        """Its answer is being streamed: its first content went out, or it goes on with an answer that has begun."""
         self.purpose = attempt.purpose
         """As its usage is recorded."""
         self.ending: OmnixError | None = None

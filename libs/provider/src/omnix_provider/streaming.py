@@ -102,6 +102,7 @@ class Streaming:
     async def run(self, running: Running) -> None:
         """Never raises."""
         self._running = running
+        running.begun = self._recovery.continuation is not None
         self._call = tracing.vendor_call(self._provider, self._request, self._attempt, streamed=True)
         self._watch.within(self._limits.first_content.total_seconds())
         error: OmnixError | None
