@@ -200,6 +200,8 @@ async def test_gateways_live_on_their_leases_and_then_do_as_they_are_told(suite:
 async def test_stream_that_uses_up_a_hard_budget_is_stopped(suite: Suite) -> None:
     key = await key_of(suite)
     await key.limit("cost_per_day", cost="0.01")  # about 1,000 tokens of gpt-4o
+    listed = await asyncio.to_thread(suite.command, "limits", "list")
+    assert f"cost_per_day-{key.id}" in listed.stdout, listed.stderr
     async with suite.open_stream(
         "[[tokens=6000]] [[pace=400/s]]", key=key.secret, max_tokens=8000, stream_options={"include_usage": True}
     ) as reader:
