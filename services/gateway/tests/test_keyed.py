@@ -234,6 +234,7 @@ async def test_answer_waits_for_the_client_that_left(gateway: Gateway, behind: B
         error_for(Reason.PROVIDER_UNAVAILABLE, "It failed.", provider="openai", provider_status=500),
         error_for(Reason.PROVIDER_OVERLOADED, "It has too much to do.", provider="openai"),
         error_for(Reason.OVERLOADED, "Too much to do."),
+        error_for(Reason.UNAVAILABLE, "The model is not known yet.", param="model"),
     ],
     ids=lambda error: f"{error.reason}",
 )
@@ -261,17 +262,26 @@ async def test_what_a_vendor_may_bill_fails_again_without_a_call(start: Start, b
     assert calls(behind) == 1
 
 
-async def test_call_whose_end_nobody_knows_is_in_doubt(gateway: Gateway, behind: Backends) -> None:
-    behind.router.error = error_for(Reason.INTERNAL, "A defect.")
-    assert (await ask(gateway)).status_code == 500
+@pytest.mark.parametrize(
+    "error",
+    [
+        error_for(Reason.INTERNAL, "A defect."),
+        error_for(Reason.UNAVAILABLE, "The adapter is away."),
+        error_for(Reason.DEADLINE_EXCEEDED, "The answer did not come in time."),
+    ],
+    ids=lambda error: f"{error.reason}",
+)
+async def test_call_whose_end_nobody_knows_is_in_doubt(gateway: Gateway, behind: Backends, error: OmnixError) -> None:
+    behind.router.error = error
+    assert (await ask(gateway)).status_code == error.meaning.http
     behind.router.error = None
     answered = await ask(gateway)
     assert answered.status_code == 409
     assert answered.headers["x-should-retry"] == "false"
-    error = answered.json()["error"]
-    assert error["code"] == "idempotency_in_doubt"
-    assert error["idempotency"]["state"] == "in_doubt"
-    assert error["idempotency"]["attempts"] == []
+    told = answered.json()["error"]
+    assert told["code"] == "idempotency_in_doubt"
+    assert told["idempotency"]["state"] == "in_doubt"
+    assert told["idempotency"]["attempts"] == []
     assert behind.usage.asked[-1].filter.completion_id == behind.router.asked[0].completion_id
     assert behind.usage.asked[-1].filter.key_id == "member"
     assert calls(behind) == 1

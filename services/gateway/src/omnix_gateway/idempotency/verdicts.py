@@ -33,7 +33,8 @@ def verdict(error: OmnixError, *, sent: bool) -> State:
     """
     reason = error.reason
     if isinstance(error, PlatformError):
-        free = not sent or reason is Reason.OVERLOADED
+        # What is unavailable because of its model was refused before any attempt.
+        free = not sent or reason is Reason.OVERLOADED or (reason is Reason.UNAVAILABLE and error.param == "model")
         return State.RELEASED if free else State.DOUBT
     if error.provider is None and isinstance(error, CallerError):
         return State.RELEASED
