@@ -183,3 +183,18 @@ class ModelTotal:
     output_tokens: int
     cost_micros: int
     billed_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one key used of one model for one team, in the currency it is billed in; empty when nothing is billed."""
+
+    provider: str
+    model: str
+    team_id: str
+    key_id: str
+    currency: str
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    billed_micros: int

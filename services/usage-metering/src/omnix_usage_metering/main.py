@@ -34,6 +34,9 @@ from omnix_usage_metering.quotas.spending import Scope, Spending
 from omnix_usage_metering.repository import Repository
 from omnix_usage_metering.servicer import register
 from omnix_usage_metering.settings import Settings
+from omnix_usage_metering.statements.repository import Repository as StatementRepository
+from omnix_usage_metering.statements.servicer import register as register_statements
+from omnix_usage_metering.statements.statements import Statements
 
 _STORE_WITHIN = timedelta(seconds=5)
 """Half of the time after which the stream gives an event to somebody else."""
@@ -53,6 +56,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
         pricing = Pricing(PricingRepository(store), _now)
         repository = Repository(store)
         ledger = Ledger(repository, pricing.book)
+        statements = Statements(StatementRepository(store), repository, pricing.credits, _now)
         messaging = await stack.enter_async_context(nats_connection(settings, process.readiness, process.service))
         messaging.at_connection(lambda: streams.ensure(messaging.jetstream, streams.USAGE))
         messaging.at_connection(lambda: dead.ensure(messaging))
@@ -67,8 +71,9 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
             register(ledger)(server)
             register_quotas(quotas, _now)(server)
             register_pricing(pricing, Rerating(repository, pricing, _now), _now)(server)
+            register_statements(statements)(server)
 
-        names = [f"omnix.usage.v1.{name}Service" for name in ("Usage", "Quota", "Pricing")]
+        names = [f"omnix.usage.v1.{name}Service" for name in ("Usage", "Quota", "Pricing", "Statement")]
         await stack.enter_async_context(grpc_server(settings, readiness, names, services))
         handler = Handler(bookkeeping(ledger, _now), messaging)
         await stack.enter_async_context(consuming(Consumer(messaging, "OMNIX_USAGE", SERVICE, handler.handle)))

@@ -9,7 +9,7 @@ from omnix_kit.caller import Caller
 from omnix_kit.money import Price
 from omnix_store import Change, Document, Range, Store, Total, Totals, Where
 
-from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose, Rated
+from omnix_usage_metering.entries import Entry, Filter, Line, ModelTotal, Purpose, Rated, Use
 from omnix_usage_metering.looking import INDEXES, everything, looking
 from omnix_usage_metering.prices import price_to_document
 from omnix_usage_metering.pricing.rules import Rating
@@ -20,6 +20,10 @@ _MOST_LOOKED_AT = 10_000
 _NEWEST_FIRST = ("-start_time",)
 _BY_MODEL = Totals(
     group_by=("provider", "model", "currency", "purpose", "billed_currency"),
+    sum=("input_tokens", "output_tokens", "cost_micros", "billed_micros"),
+)
+_BY_USE = Totals(
+    group_by=("provider", "model", "team_id", "key_id", "currency", "billed_currency"),
     sum=("input_tokens", "output_tokens", "cost_micros", "billed_micros"),
 )
 
@@ -108,6 +112,11 @@ class Repository:
             totals[key] = total if key not in totals else _sum(totals[key], total)
         return list(totals.values())
 
+    async def uses(self, tenant_id: str, start_time: datetime, end_time: datetime) -> list[Use]:
+        """What was used by attempts that began in that time."""
+        wanted = Filter(tenant_id, start_time=start_time, end_time=end_time)
+        return [_use(found) for found in await self._entries.totals(_BY_USE, everything(wanted))]
+
 
 def _total(found: Total) -> ModelTotal:
     currency, billed_currency = str(found.group["currency"]), found.group["billed_currency"]
@@ -124,6 +133,22 @@ def _total(found: Total) -> ModelTotal:
         output_tokens=int(found.sum["output_tokens"]),
         cost_micros=cost,
         billed_micros=cost if billed_currency is None else int(found.sum["billed_micros"]),
+    )
+
+
+def _use(found: Total) -> Use:
+    billed_currency = found.group["billed_currency"]
+    is_old = billed_currency is None  # as in _total
+    return Use(
+        provider=str(found.group["provider"]),
+        model=str(found.group["model"]),
+        team_id=str(found.group["team_id"]),
+        key_id=str(found.group["key_id"]),
+        currency=str(found.group["currency"] if is_old else billed_currency),
+        attempts=found.count,
+        input_tokens=int(found.sum["input_tokens"]),
+        output_tokens=int(found.sum["output_tokens"]),
+        billed_micros=int(found.sum["cost_micros" if is_old else "billed_micros"]),
     )
 
 
