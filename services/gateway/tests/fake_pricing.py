@@ -5,7 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
-from omnix.usage.v1 import pricing_pb2, pricing_service_pb2_grpc
+from omnix.usage.v1 import (
+    pricing_pb2,
+    pricing_service_pb2_grpc,
+    statement_pb2,
+    statement_service_pb2,
+    statement_service_pb2_grpc,
+)
 from omnix.usage.v1 import pricing_service_pb2 as pb
 from omnix_kit.errors import CallerError, Reason
 from omnix_kit.health import Readiness
@@ -21,6 +27,7 @@ class FakePricing(pricing_service_pb2_grpc.PricingServiceServicer):
     rerated: list[pb.RerateUsageRequest] = field(default_factory=list)
     rerating: pb.RerateUsageResponse = field(default_factory=pb.RerateUsageResponse)
     error: CallerError | None = None
+    statements: "FakeStatements" = field(default_factory=lambda: FakeStatements())
 
     async def PutPriceRule(
         self, request: pb.PutPriceRuleRequest, context: grpc.aio.ServicerContext
@@ -69,12 +76,36 @@ class FakePricing(pricing_service_pb2_grpc.PricingServiceServicer):
         return self.rerating
 
 
+@dataclass
+class FakeStatements(statement_service_pb2_grpc.StatementServiceServicer):
+    statement: statement_pb2.Statement = field(default_factory=statement_pb2.Statement)
+    asked: list[statement_service_pb2.GetStatementRequest | statement_service_pb2.CloseStatementRequest] = field(
+        default_factory=list
+    )
+
+    async def GetStatement(
+        self, request: statement_service_pb2.GetStatementRequest, context: grpc.aio.ServicerContext
+    ) -> statement_service_pb2.GetStatementResponse:
+        self.asked.append(request)
+        return statement_service_pb2.GetStatementResponse(statement=self.statement)
+
+    async def CloseStatement(
+        self, request: statement_service_pb2.CloseStatementRequest, context: grpc.aio.ServicerContext
+    ) -> statement_service_pb2.CloseStatementResponse:
+        self.asked.append(request)
+        if self.statement.HasField("close_time"):
+            raise CallerError("It has not ended.", reason=Reason.CONFLICT, param="month")
+        self.statement.close_time.seconds = 1_793_491_200
+        return statement_service_pb2.CloseStatementResponse(statement=self.statement)
+
+
 @asynccontextmanager
 async def pricing_service() -> AsyncIterator[FakePricing]:
     fake = FakePricing()
     settings = ServiceSettings(grace=0)  # type: ignore[arg-type]
 
     def register(server: grpc.aio.Server) -> None:
+        statement_service_pb2_grpc.add_StatementServiceServicer_to_server(fake.statements, server)
         pricing_service_pb2_grpc.add_PricingServiceServicer_to_server(fake, server)
 
     async with grpc_server(settings, Readiness(), [], register) as port:

@@ -116,6 +116,8 @@ async def test_members_are_kept_from_prices(admin: Gateway) -> None:
         ("GET", "/v1/pricing/credits"),
         ("POST", "/v1/pricing/credits"),
         ("POST", "/v1/usage/rerate"),
+        ("GET", "/v1/statements/2026-10"),
+        ("POST", "/v1/statements/2026-10/close"),
     ):
         assert (await admin.http.request(method, path, headers=headers)).status_code == 403
 
@@ -137,3 +139,28 @@ async def test_entry_tells_what_is_billed_and_how_it_was_rated_before(gateway: G
     assert told["rated_pricing"]["currency"] == "USD"
     [was] = told["former_ratings"]
     assert (was["cost_micros"], was["billed_micros"], was["key_id"]) == (5, None, "k")
+
+
+async def test_statement_is_told_and_closed(admin: Gateway, pricing: FakePricing) -> None:
+    statement = pricing.statements.statement
+    statement.month = "2026-10"
+    statement.totals.add(
+        currency="USD", billed_micros=10, adjustment_micros=-2_000_000, credit_micros=3, due_micros=-1_999_993
+    )
+    statement.models.add(name="openai/gpt-4o", currency="USD", attempts=2, billed_micros=10)
+    statement.teams.add(attempts=1)
+    statement.adjustments.add(month="2026-09", currency="USD", amount_micros=-2_000_000)
+    told = (await admin.http.get("/v1/statements/2026-10")).json()
+    assert (told["month"], told["status"], told["close_time"]) == ("2026-10", "open", None)
+    [total] = told["totals"]
+    assert (total["billed"], total["adjustments"], total["due"]) == ("0.000010", "-2.000000", "-1.999993")
+    assert (told["models"][0]["name"], told["models"][0]["billed"]) == ("openai/gpt-4o", "0.000010")
+    assert (told["teams"][0]["name"], told["teams"][0]["billed"]) == (None, None)
+    assert told["adjustments"] == [
+        {"month": "2026-09", "currency": "USD", "amount": "-2.000000", "amount_micros": -2_000_000}
+    ]
+    closed = (await admin.http.post("/v1/statements/2026-10/close")).json()
+    assert (closed["status"], closed["close_time"]) == ("closed", "2026-11-01T00:00:00.000Z")
+    assert [(asked.tenant_id, asked.month) for asked in pricing.statements.asked] == [("default", "2026-10")] * 2
+    refused = await admin.http.post("/v1/statements/2026-10/close")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (409, "month")

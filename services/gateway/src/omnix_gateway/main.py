@@ -33,7 +33,7 @@ from omnix_gateway.idempotency.calls import Calls
 from omnix_gateway.idempotency.claims import Claims
 from omnix_gateway.idempotency.holding import Holding
 from omnix_gateway.idempotency.store import Store as Remembered
-from omnix_gateway.ledger.clients import Pricing
+from omnix_gateway.ledger.clients import Pricing, Statements
 from omnix_gateway.limits.admission import Limits
 from omnix_gateway.limits.clients import Quotas, rates
 from omnix_gateway.limits.prices import Prices
@@ -55,6 +55,7 @@ from omnix_gateway.routes.pricing import pricing_routes
 from omnix_gateway.routes.providers import provider_routes
 from omnix_gateway.routes.routes import route_routes
 from omnix_gateway.routes.selection import selection_routes
+from omnix_gateway.routes.statements import statement_routes
 from omnix_gateway.routes.streams import StreamRoutes
 from omnix_gateway.routes.usage import usage_routes
 from omnix_gateway.settings import Settings
@@ -171,6 +172,7 @@ async def serve(settings: Settings, process: Process) -> AsyncIterator[None]:
                 *selection_routes(router, bodies, settings.json_depth),
                 *usage_routes(metering),
                 *pricing_routes(pricing, router, bodies, settings.json_depth),
+                *statement_routes(Statements(remotes["usage-metering"])),
                 Exports(metering, authenticator, settings.stalled_client_timeout.total_seconds()).route(),
                 *AnalyticsRoutes(
                     analytics,

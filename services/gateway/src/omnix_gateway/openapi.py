@@ -17,6 +17,7 @@ from omnix_gateway.embeddings.schema import EmbeddingList, EmbeddingRequest
 from omnix_gateway.errors import ErrorAnswer
 from omnix_gateway.idempotency.keys import HEADER as KEY
 from omnix_gateway.ledger import schema as ledger
+from omnix_gateway.ledger import statements
 from omnix_gateway.limits import schema as limits
 from omnix_gateway.policies import HEADER as ON_DISCONNECT
 from omnix_gateway.preferences.translate import TIMEOUT
@@ -125,6 +126,7 @@ _ROUTE_NAME: Final = {
     "name": "The route's name. It may contain `/` and `*`; one that ends in `/versions` or `/rollback` has `%2F` there."
 }
 
+_MONTH: Final = {"month": "Such as `2026-11`."}
 _RULE_ID: Final = {"rule_id": "1 to 64 of `A-Za-z0-9._-`."}
 
 OPERATIONS: Final = (
@@ -350,6 +352,31 @@ OPERATIONS: Final = (
         ledger.CreditRequest,
         status=201,
         errors=(400, 401, 403, 409, 413, 503),
+    ),
+    Operation(
+        "get",
+        "/v1/statements/{month}",
+        "get_statement",
+        "Pricing",
+        "Tell what is billed for a month.",
+        statements.Statement,
+        errors=(400, 401, 403, 503),
+        description="As it was closed, or as it would be now.",
+        path_parameters=_MONTH,
+    ),
+    Operation(
+        "post",
+        "/v1/statements/{month}/close",
+        "close_statement",
+        "Pricing",
+        "Freeze the statement of a month that has ended.",
+        statements.Statement,
+        errors=(400, 401, 403, 409, 503),
+        description=(
+            "Months are closed in their order, and once: closing one again tells it as it is. What changes in it "
+            "afterwards is an adjustment in the next statement."
+        ),
+        path_parameters=_MONTH,
     ),
     Operation(
         "get",

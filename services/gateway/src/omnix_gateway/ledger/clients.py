@@ -5,9 +5,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from omnix.usage.v1 import pricing_pb2, pricing_service_pb2, pricing_service_pb2_grpc
+from omnix.usage.v1 import (
+    pricing_pb2,
+    pricing_service_pb2,
+    pricing_service_pb2_grpc,
+    statement_pb2,
+    statement_service_pb2,
+    statement_service_pb2_grpc,
+)
+from omnix_kit.caller import Caller
 from omnix_kit.errors import OmnixError, error_for
 from omnix_kit.rpc import Remote
+
+from omnix_gateway.chat.convert import caller_to_proto
 
 _WORDS: Final = {
     "rule.markup_basis_points": "markup_percent",
@@ -18,6 +28,8 @@ _WORDS: Final = {
 }
 _PREFIXES: Final = ("rule.", "credit.", "filter.")
 _RERATE_WITHIN: Final = timedelta(seconds=60)
+_STATEMENT_WITHIN: Final = timedelta(minutes=2)
+"""Months are added up entry by entry."""
 
 
 class Pricing:
@@ -57,6 +69,26 @@ class Pricing:
     async def rerate(self, asked: pricing_service_pb2.RerateUsageRequest) -> pricing_service_pb2.RerateUsageResponse:
         with _callers_words():
             return await self._remote.call(self._stub.RerateUsage, asked, timeout=_RERATE_WITHIN)
+
+
+class Statements:
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+        self._stub = statement_service_pb2_grpc.StatementServiceStub(remote.channel)
+
+    async def of(self, tenant_id: str, month: str) -> statement_pb2.Statement:
+        asked = statement_service_pb2.GetStatementRequest(tenant_id=tenant_id, month=month)
+        answer = await self._remote.call(self._stub.GetStatement, asked, timeout=_STATEMENT_WITHIN)
+        statement: statement_pb2.Statement = answer.statement
+        return statement
+
+    async def close(self, caller: Caller, month: str) -> statement_pb2.Statement:
+        asked = statement_service_pb2.CloseStatementRequest(
+            tenant_id=caller.tenant_id, month=month, caller=caller_to_proto(caller)
+        )
+        answer = await self._remote.call(self._stub.CloseStatement, asked, timeout=_STATEMENT_WITHIN)
+        statement: statement_pb2.Statement = answer.statement
+        return statement
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from omnix.router.v1 import router_pb2
-from omnix.usage.v1 import pricing_pb2, pricing_service_pb2, usage_pb2, usage_service_pb2
+from omnix.usage.v1 import pricing_pb2, pricing_service_pb2, statement_pb2, usage_pb2, usage_service_pb2
 from omnix_kit.convert import timestamp
 
 from omnix_gateway.chat.answer import decimal
@@ -13,7 +13,7 @@ from omnix_gateway.chat.convert import caller_to_proto
 from omnix_gateway.convert import moment, price_from_proto
 from omnix_gateway.errors import invalid
 from omnix_gateway.identity import Identity
-from omnix_gateway.ledger import schema
+from omnix_gateway.ledger import schema, statements
 
 _MILLION: Final = 1_000_000
 _MOST: Final = 10**15
@@ -130,6 +130,57 @@ def rerating_from_proto(answer: pricing_service_pb2.RerateUsageResponse, *, is_d
         has_more=bool(answer.next_page_token),
         next_page_token=answer.next_page_token or None,
     )
+
+
+def statement_from_proto(statement: statement_pb2.Statement) -> statements.Statement:
+    is_closed = statement.HasField("close_time")
+    return statements.Statement(
+        month=statement.month,
+        status="closed" if is_closed else "open",
+        close_time=moment(statement.close_time) if is_closed else None,
+        closed_by=statement.closer.key_id or None,
+        totals=[
+            statements.StatementTotal(
+                currency=total.currency,
+                billed=decimal(total.billed_micros),
+                billed_micros=total.billed_micros,
+                adjustments=decimal(total.adjustment_micros),
+                adjustment_micros=total.adjustment_micros,
+                credits=decimal(total.credit_micros),
+                credit_micros=total.credit_micros,
+                due=decimal(total.due_micros),
+                due_micros=total.due_micros,
+            )
+            for total in statement.totals
+        ],
+        models=_lines(statement.models),
+        teams=_lines(statement.teams),
+        keys=_lines(statement.keys),
+        adjustments=[
+            statements.StatementAdjustment(
+                month=each.month,
+                currency=each.currency,
+                amount=decimal(each.amount_micros),
+                amount_micros=each.amount_micros,
+            )
+            for each in statement.adjustments
+        ],
+    )
+
+
+def _lines(lines: Iterable[statement_pb2.StatementLine]) -> list[statements.StatementLine]:
+    return [
+        statements.StatementLine(
+            name=line.name or None,
+            currency=line.currency or None,
+            attempts=line.attempts,
+            input_tokens=line.input_tokens,
+            output_tokens=line.output_tokens,
+            billed=decimal(line.billed_micros) if line.currency else None,
+            billed_micros=line.billed_micros if line.currency else None,
+        )
+        for line in lines
+    ]
 
 
 def _model_price(given: schema.ModelPrice, param: str) -> pricing_pb2.ModelPrice:
