@@ -109,6 +109,7 @@ CONTINUED = (
     Rescue("stall-after-5", "falls silent", End.BOTH, 1, 1, standby=Standby.CONTINUES),
     Rescue("error-after-5", "tells of an error of its own", End.BOTH, 2, 1, standby=Standby.CONTINUES),
     Rescue("stall-after-5", "falls silent; the other refuses a beginning", End.BOTH, 1, 2, standby=Standby.REFUSES),
+    Rescue("cut-after-5", "cuts the answer; the other refuses a beginning", End.BOTH, 2, 2, standby=Standby.REFUSES),
     Rescue(
         "cut-after-5",
         "cuts the answer; the other says something else",
