@@ -201,6 +201,8 @@ async def test_entries_are_found_by_what_is_asked_and_only_by_their_tenant(servi
                 input_tokens=1000,
                 output_tokens=100,
                 cost_micros=3500,
+                billed_micros=3500,
+                billed_currency="USD",
             )
             shadows = pb.UsageTotal(purpose=usage_pb2.PURPOSE_SHADOW)
             shadows.MergeFrom(answers)
