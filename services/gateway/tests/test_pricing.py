@@ -52,6 +52,8 @@ async def test_rule_is_written_told_and_deleted(admin: Gateway, pricing: FakePri
         ({"effective_time": DAY}, "markup_percent"),
         ({"effective_time": DAY, "markup_percent": "0.001"}, "markup_percent"),
         ({"effective_time": DAY, "markup_percent": "1e30"}, "markup_percent"),
+        ({"effective_time": DAY, "markup_percent": "1e999999"}, "markup_percent"),
+        ({"effective_time": DAY, "markup_percent": "NaN"}, "markup_percent"),
         ({"effective_time": DAY, "fixed_price": {"input": "-1", "output": "1"}}, "fixed_price.input"),
         ({"effective_time": DAY, "fixed_price": {"input": "0.0000001", "output": "1"}}, "fixed_price.input"),
         ({"markup_percent": 1}, "effective_time"),

@@ -217,7 +217,7 @@ def _rate(amount: Decimal | None, param: str) -> int | None:
 
 def _whole(amount: Decimal, parts: int, param: str) -> int:
     """In whole parts; nothing is rounded that somebody is billed by."""
-    if not amount.is_finite() or abs(amount) * parts > _MOST:
+    if not amount.is_finite() or abs(amount) > _MOST or abs(amount) * parts > _MOST:
         raise invalid(f"'{param}' is too large, or is no number.", param)
     counted = amount * parts
     if counted != int(counted):
