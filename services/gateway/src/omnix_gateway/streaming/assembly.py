@@ -39,7 +39,7 @@ class Assembly:
 
     def __init__(self, attempt: int, continues: int | None, bounds: Bounds) -> None:
         """:param continues: the attempt whose chunks these follow; 0 for the one that begins the answer, None where the
-            router itself said that it does.
+        router itself said that it does.
         """
         self.attempt = attempt
         self.next = 0
