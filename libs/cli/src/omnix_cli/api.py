@@ -98,7 +98,11 @@ class Gateway:
         with (
             self._told(),
             self._client.stream(
-                method, path, content=_encoded(body), headers={**_json(body), **(headers or {})}, params=params or {}
+                method,
+                path,
+                content=_encoded(body),
+                headers={**_json(body), **(headers or {})},
+                params=params or None,  # an empty mapping would take away the path's own query
             ) as response,
         ):
             if response.is_error:
