@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from omnix.router.v1 import router_service_pb2
 from omnix.usage.v1 import usage_pb2
 from omnix_kit.errors import OmnixError, Reason
 from omnix_kit.ids import uuid7
-from omnix_kit.testing import NatsServer, eventually
+from omnix_kit.testing import NatsServer, eventually, nats_server
 from omnix_router import metrics
 from omnix_router.adapters import Adapters
 from omnix_router.catalogue.models import Catalogue
@@ -130,6 +130,13 @@ class Pair:
             return await self.counted("running") == 0
 
         await eventually(none)
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """Of its own: circuits that other tests opened would be known at a shared one."""
+    with nats_server(tmp_path_factory.mktemp("mirror-nats")) as server:
+        yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
