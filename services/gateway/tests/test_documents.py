@@ -2,7 +2,7 @@
 
 import re
 
-from omnix_gateway.openapi import OPERATIONS
+from omnix_gateway.openapi.document import OPERATIONS
 
 from .conftest import Gateway
 

@@ -4,7 +4,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from omnix_gateway.openapi import document
+from omnix_gateway.openapi.document import document
 from omnix_gateway.page import page
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
