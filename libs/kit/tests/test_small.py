@@ -10,7 +10,7 @@ from omnix_kit import telemetry
 from omnix_kit.ids import is_id, uuid7
 from omnix_kit.logs import JsonFormatter, request_id
 from omnix_kit.secrets import without_secrets
-from omnix_kit.settings import parse_duration
+from omnix_kit.settings import duration_text, parse_duration
 
 
 def test_ids_are_version_7_distinct_and_in_order() -> None:
@@ -35,6 +35,21 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 def test_bad_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(hours=2), "2h"),
+        (timedelta(seconds=90), "90s"),
+        (timedelta(minutes=2), "2m"),
+        (timedelta(milliseconds=250), "250ms"),
+        (timedelta(microseconds=1), "0.001000ms"),
+    ],
+)
+def test_durations_are_written_as_people_write_them_and_read_back(duration: timedelta, text: str) -> None:
+    assert duration_text(duration) == text
+    assert parse_duration(text) == duration
 
 
 def test_trace_goes_on_where_the_caller_is_and_begins_where_the_header_is_bad() -> None:

@@ -12,7 +12,7 @@ from omnix_kit.caller import Caller
 from omnix_kit.ids import uuid7
 from omnix_router.catalogue.models import Catalogue, Mode
 from omnix_router.routes_file import parse
-from omnix_router.routes_table import duration_text, route_of, table_of
+from omnix_router.routes_table import route_of, table_of
 from omnix_router.routes_watch import RoutesInForce
 from omnix_router.routing import Route, RouteTarget
 from omnix_router.stored.following import StoredRoutes
@@ -66,21 +66,6 @@ def test_route_that_was_written_is_read_as_it_was() -> None:
     route = parse(WHOLE, CATALOGUE, {"openai"}).by_name["whole"]
     assert route.limits.first_content_timeouts[Mode.THINK] == timedelta(seconds=90)
     assert route_of("route", "whole", table_of(route), None) == route
-
-
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [
-        (timedelta(hours=2), "2h"),
-        (timedelta(seconds=90), "90s"),
-        (timedelta(minutes=2), "2m"),
-        (timedelta(milliseconds=250), "250ms"),
-        (timedelta(microseconds=1), "0.001000ms"),
-        (None, None),
-    ],
-)
-def test_durations_are_written_as_people_write_them(duration: timedelta | None, text: str | None) -> None:
-    assert duration_text(duration) == text
 
 
 async def test_route_is_stored_with_every_word(repository: Repository) -> None:

@@ -13,6 +13,7 @@ from omnix_kit.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_WRITTEN = (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
 
 
 def parse_duration(value: object) -> object:
@@ -23,6 +24,15 @@ def parse_duration(value: object) -> object:
     if found is None:
         raise ValueError("must be a duration such as 250ms, 5s, 1.5m or 2h")
     return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+
+
+def duration_text(value: timedelta) -> str:
+    """Write what :func:`parse_duration` reads, in the largest unit that is whole: ``90s``, ``2m``, ``250ms``."""
+    micros = value // timedelta(microseconds=1)
+    for unit, size in _WRITTEN:
+        if micros % size == 0:
+            return f"{micros // size}{unit}"
+    return f"{micros // 1000}ms" if micros % 1000 == 0 else f"{micros / 1000:f}ms"
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

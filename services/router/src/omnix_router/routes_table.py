@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 from omnix_kit.errors import CallerError
-from omnix_kit.settings import parse_duration
+from omnix_kit.settings import duration_text, parse_duration
 
 from omnix_router.catalogue.models import Mode
 from omnix_router.naming import MAX_NAME, Names
@@ -19,7 +19,6 @@ SANDBOX_PREFIX = "sandbox-"
 _MAX_WEIGHT = 1_000_000
 _MAX_ATTEMPTS = 10
 _MAX_RULES = 100
-_UNITS = (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -116,9 +115,9 @@ def table_of(route: Route) -> RouteTable:
         ],
         attempts=limits.attempts,
         first_content_timeout=_first_content_table(limits.first_content_timeout, limits.first_content_timeouts),
-        idle_timeout=duration_text(limits.idle_timeout),
-        deadline=duration_text(limits.deadline),
-        hedge_after=duration_text(limits.hedge_after),
+        idle_timeout=_optional(limits.idle_timeout),
+        deadline=_optional(limits.deadline),
+        hedge_after=_optional(limits.hedge_after),
         shadows=route.shadows,
         strict_reasoning=limits.strict_reasoning,
         mirror=None if route.mirror is None else MirrorTable(route.mirror.model, route.mirror.share),
@@ -127,15 +126,9 @@ def table_of(route: Route) -> RouteTable:
     )
 
 
-def duration_text(value: timedelta | None) -> str | None:
-    """A duration as settings and routes write it: ``90s``, ``2m``, ``250ms``."""
-    if value is None:
-        return None
-    micros = value // timedelta(microseconds=1)
-    for unit, size in _UNITS:
-        if micros % size == 0:
-            return f"{micros // size}{unit}"
-    return f"{micros // 1000}ms" if micros % 1000 == 0 else f"{micros / 1000:f}ms"
+def _optional(value: timedelta | None) -> str | None:
+    """A duration as routes write it; None stays None."""
+    return None if value is None else duration_text(value)
 
 
 def _rules(key: str, route: str, raw: Sequence[RuleTable], policy: Policy, names: Names | None) -> tuple[Rule, ...]:
@@ -245,12 +238,12 @@ def _first_content_table(
     default: timedelta | None, by_mode: Mapping[Mode, timedelta]
 ) -> str | FirstContentTable | None:
     if not by_mode:
-        return duration_text(default)
+        return _optional(default)
     return FirstContentTable(
-        duration_text(default),
-        duration_text(by_mode.get(Mode.FLASH)),
-        duration_text(by_mode.get(Mode.THINK)),
-        duration_text(by_mode.get(Mode.ULTRA_THINK)),
+        _optional(default),
+        _optional(by_mode.get(Mode.FLASH)),
+        _optional(by_mode.get(Mode.THINK)),
+        _optional(by_mode.get(Mode.ULTRA_THINK)),
     )
 
 

@@ -9,7 +9,7 @@ from google.protobuf import duration_pb2
 from omnix.router.v1 import route_pb2, route_service_pb2
 from omnix_kit.caller import Caller
 from omnix_kit.convert import datetime_from, duration
-from omnix_kit.settings import parse_duration
+from omnix_kit.settings import duration_text, parse_duration
 
 from omnix_gateway.chat.convert import caller_to_proto
 from omnix_gateway.errors import invalid
@@ -24,7 +24,6 @@ _ACTIONS: Final[Mapping[int, Literal["created", "updated", "rolled_back", "delet
     }
 )
 _LONGEST: Final = timedelta(days=1)
-_UNITS: Final = (("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000))
 
 
 def put_to_proto(
@@ -196,11 +195,7 @@ def _duration(param: str, text: str | None) -> duration_pb2.Duration | None:
 
 
 def _text(value: duration_pb2.Duration) -> str:
-    micros = value.ToTimedelta() // timedelta(microseconds=1)
-    for unit, size in _UNITS:
-        if micros % size == 0:
-            return f"{micros // size}{unit}"
-    return f"{micros // 1000}ms" if micros % 1000 == 0 else f"{micros / 1000:f}ms"
+    return duration_text(value.ToTimedelta())
 
 
 def _change(change: route_pb2.RouteChange) -> schema.RouteChange:

@@ -9,12 +9,13 @@ from omnix.common.v1 import caller_pb2
 from omnix.router.v1 import route_pb2
 from omnix_kit.caller import Caller
 from omnix_kit.convert import duration, timestamp
+from omnix_kit.settings import duration_text
 
 from omnix_router.catalogue.models import Mode
 from omnix_router.conditions import Conditions
 from omnix_router.preferring import Policy
 from omnix_router.routes_rules import RouteError, When, sticky_text
-from omnix_router.routes_table import FirstContentTable, MirrorTable, RouteTable, RuleTable, TargetTable, duration_text
+from omnix_router.routes_table import FirstContentTable, MirrorTable, RouteTable, RuleTable, TargetTable
 from omnix_router.routing import Route, RouteLimits, RouteTarget
 from omnix_router.stored.errors import invalid
 from omnix_router.stored.managing import Shown
