@@ -281,3 +281,32 @@ async def test_quicker_one_of_two_answers_and_the_other_is_billed_apart(rescued:
     slow, quick = entries["sandbox-slow-20s"], entries["sandbox-chat"]
     assert (slow["outcome"], slow["purpose"]) == ("cancelled", "hedge")
     assert (quick["outcome"], quick["purpose"]) == ("succeeded", None)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_of_two_that_answer_together_one_is_the_answer(rescued: Suite, streamed: bool) -> None:
+    """The hedge is made after 200 ms; whoever is as slow answers with it."""
+
+    async def ask(number: int) -> str:
+        asked, model = f"[[tokens=2]] together {number} {streamed}", f"hedged/sandbox-slow-{195 + number}ms"
+        if streamed:
+            return _id(await rescued.stream(asked, model=model))
+        answer = await rescued.chat(asked, model=model)
+        return _id(Stream(answer.status_code, answer.headers))
+
+    for _ in range(5 * 24):  # for the retry budget
+        await rescued.chat("x", model=f"{_FAILING}/{_FILLER}")
+    ids = [await ask(number) for number in range(24)]
+    entries: list[dict[str, Any]] = []
+
+    async def told() -> bool:
+        nonlocal entries
+        entries = await rescued.usage()
+        calls = rescued.record()
+        return all(call.outcome is not None for call in calls) and len(entries) == len(calls)
+
+    await eventually(told, 20)
+    for completion_id in ids:
+        purposes = [entry["purpose"] for entry in entries if entry["completion_id"] == completion_id]
+        assert sorted(purposes, key=str) in ([None], [None, "hedge"])

@@ -32,7 +32,7 @@ from omnix_provider.plugins.plugin import Plugin
 from omnix_provider.publisher import Publisher
 from omnix_provider.settings import AdapterSettings
 from omnix_provider.streaming import Limits, Recovery, Streaming
-from omnix_provider.types import Attempt, CompletionRequest, Provider
+from omnix_provider.types import Attempt, AttemptPurpose, CompletionRequest, Provider
 from omnix_provider.usage import Meter
 
 _log = logging.getLogger(__name__)
@@ -128,6 +128,8 @@ class ProviderServicer(provider_service_pb2_grpc.ProviderServiceServicer):
     ) -> pb.CancelCompletionResponse:
         purpose = purpose_from_proto(request.purpose) if request.HasField("purpose") else None
         found = self._attempts.cancel(request.completion_id, request.attempt_id, request.cause, purpose)
+        if not found and purpose is AttemptPurpose.HEDGE:
+            found = self._meter.lost(request.attempt_id)
         return pb.CancelCompletionResponse(found=found)
 
     async def ListModels(

@@ -238,6 +238,8 @@ class Attempt(Struct, frozen=True):
     An adapter whose vendor cannot do so raises ``UnsupportedParameter`` for ``prefix``.
     """
     purpose: AttemptPurpose | None = None
+    hedged: bool = False
+    """Another one runs beside it, or may come to; which one answered first is said a moment later."""
 
 
 class Usage(Struct, frozen=True):

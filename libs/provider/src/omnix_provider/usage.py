@@ -37,6 +37,7 @@ from omnix_provider.journal import EventTooLarge, Journal, JournalFull, Orphan
 from omnix_provider.spool import Record, Spool, SpoolFull, read_segment
 from omnix_provider.together import Closed, one_message, together
 from omnix_provider.types import Attempt, AttemptPurpose, CompletionRequest, EmbeddingRequest, Usage
+from omnix_provider.undecided import Undecided
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +65,10 @@ _DIED = PlatformError("The process that made the attempt died.", reason=Reason.U
 class Metered:
     """One attempt under the meter. It is closed exactly once; closing again does nothing."""
 
-    __slots__ = ("_began", "_event", "_first_content_us", "_meter", "_slot", "reached")
+    __slots__ = ("_began", "_event", "_first_content_us", "_hedged", "_meter", "_slot", "reached")
 
-    def __init__(self, meter: "Meter", slot: int, event: pb.UsageRecorded) -> None:
+    def __init__(self, meter: "Meter", slot: int, event: pb.UsageRecorded, *, hedged: bool = False) -> None:
+        self._hedged = hedged
         self._meter = meter
         self._slot = slot
         self._event: pb.UsageRecorded | None = event
@@ -122,7 +124,7 @@ class Metered:
             event.purpose = purpose_to_proto(purpose)
         event.first_content_us = self._first_content_us
         _set_now(event.end_time)
-        self._meter._close(self._slot, event)
+        self._meter._close(self._slot, event, undecided=self._hedged and error is None)
 
 
 class Meter:
@@ -135,6 +137,7 @@ class Meter:
         self._holding = holding
         self._acknowledged = Acknowledged(messaging)
         self._waiting: deque[Closed] = deque()
+        self._undecided = Undecided()
         self._ended = asyncio.Event()
         self._away_until = 0.0
         self._publishing = False
@@ -170,16 +173,35 @@ class Meter:
         except OSError as exc:
             _log.error("cannot write to the journal", extra={"error": str(exc)})
             raise TooBusy("Usage cannot be recorded at the moment.", retry_after=timedelta(seconds=5)) from exc
-        return Metered(self, slot, event)
+        return Metered(self, slot, event, hedged=attempt.hedged)
 
     def _free(self, slot: int) -> None:
         self._journal.free(slot)
 
-    def _close(self, slot: int, event: pb.UsageRecorded) -> None:
+    def lost(self, attempt_id: str) -> bool:
+        """An attempt that ended a moment ago ran beside one that answered first; answers whether it is known here."""
+        return self._undecided.lost(attempt_id)
+
+    def _close(self, slot: int, event: pb.UsageRecorded, *, undecided: bool = False) -> None:
         data = event.SerializeToString()
         self._journal.close(slot, data)
         trace = telemetry.current_trace()
-        self._waiting.append(Closed(slot, _record(event, data), None if trace is None else trace.traceparent))
+        closed = Closed(slot, _record(event, data), None if trace is None else trace.traceparent)
+        if not undecided:
+            self._wait(closed)
+            return
+
+        def settle(lost: bool) -> None:
+            if not lost:
+                self._wait(closed)
+                return
+            event.purpose = purpose_to_proto(AttemptPurpose.HEDGE)
+            self._wait(Closed(slot, _record(event, event.SerializeToString()), closed.traceparent))
+
+        self._undecided.hold(event.attempt_id, settle)
+
+    def _wait(self, closed: Closed) -> None:
+        self._waiting.append(closed)
         self._ended.set()
 
     async def _publish_closed(self) -> None:
@@ -274,6 +296,7 @@ class Meter:
 
     async def flush(self) -> None:
         """Wait until every closed event is safe, for a bounded time."""
+        self._undecided.settle_all()
         if self._waiting or self._publishing:
             self._safe.clear()
             with suppress(TimeoutError):

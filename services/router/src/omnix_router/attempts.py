@@ -160,7 +160,7 @@ class Series:
 
     async def _hedged(self, make: Make[T], lose: Lose[T], after: timedelta) -> Answered[T]:
         """The first attempt; when it takes longer than ``after``, a second one beside it; then on as usual."""
-        making = self._begin(self._index, self._entry)
+        making = self._begin(self._index, self._entry, hedged=True)
         first = asyncio.ensure_future(make(making.order))
         racing = {first: making}
         failed: OmnixError = too_late()
@@ -212,11 +212,11 @@ class Series:
             if entry is not Entry.NOT:
                 attempts.budget.extra_call()
                 metrics.HEDGES.labels(self.targets[self._index].provider).inc()
-                return self._begin(index, entry, beside=self._made)
+                return self._begin(index, entry, hedged=True, beside=self._made)
             self._barred.add(index)
         return None
 
-    def _begin(self, index: int, entry: Entry, beside: int = 0) -> Making:
+    def _begin(self, index: int, entry: Entry, *, hedged: bool = False, beside: int = 0) -> Making:
         target = self.targets[index]
         self._made += 1
         order = Order(
@@ -226,6 +226,7 @@ class Series:
             price=None if target.entry is None else price_at(target.entry.prices, datetime.now(UTC)),
             route=target.route,
             remaining=self._remaining(),
+            hedged=hedged,
             beside=beside,
         )
         return Making(order, index, entry, time.monotonic(), time.time())

@@ -236,6 +236,7 @@ def attempt_to_proto(order: Order, completion_id: str, caller: caller_pb2.Caller
         reasoning=reasoning_to_proto(target.reasoning),
         max_output_tokens=0 if target.entry is None else target.entry.max_output_tokens,
         purpose=usage_pb2.PURPOSE_SHADOW if order.shadow else None,
+        hedged=order.hedged,
     )
 
 

@@ -26,6 +26,8 @@ class Order:
     route: str
     remaining: timedelta
     """Until the caller's deadline."""
+    hedged: bool = False
+    """Another one runs beside it, or may come to."""
     beside: int = 0
     """The slow attempt that it runs beside; 0 for none."""
     shadow: bool = False

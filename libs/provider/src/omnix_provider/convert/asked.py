@@ -127,6 +127,7 @@ def attempt_from_proto(message: provider_pb2.Attempt) -> t.Attempt:
         reasoning=_plan_from_proto(message.reasoning) if message.HasField("reasoning") else None,
         max_output_tokens=message.max_output_tokens,
         purpose=purpose_from_proto(message.purpose) if message.HasField("purpose") else None,
+        hedged=message.hedged,
     )
 
 
